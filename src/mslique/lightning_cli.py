@@ -1,0 +1,57 @@
+"""The command ``lightning``: ``fit | validate | test | predict`` for both packages, from one YAML file.
+
+LightningCLI in subclass mode: the YAML names the module and the data module, and every option of theirs can be
+overridden on the command line (``--data.folder X``, ``--model.iterations 5``, ``--trainer.devices 4``).
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from lightning import LightningDataModule, LightningModule
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from .errors import UserError
+
+
+class _CLI(LightningCLI):
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--output", type=str | None, help="predict: folder for the results (--model.output)")
+
+    def before_instantiate_classes(self) -> None:
+        config = self.config[self.subcommand] if self.subcommand else self.config
+        if config.get("output") is not None:
+            if "output" not in config.model.init_args:
+                raise UserError(f"--output is not an option of {config.model.class_path}: leave it out")
+            config.model.init_args.output = config.output
+
+
+def run(args: Sequence[str] | None = None) -> LightningCLI:
+    """Parse ``args`` (default: the process's), build trainer, module and data, run the subcommand.
+
+    Raises:
+        UserError: a mistake in what the user gave.
+        SystemExit: the parser refused the arguments, or ``--help``.
+    """
+    return _CLI(
+        LightningModule,
+        LightningDataModule,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        save_config_kwargs={"overwrite": True},
+        args=list(args) if args is not None else None,
+    )
+
+
+def sentence(function: Any, *args: Any) -> int:
+    """Call ``function``; show a UserError as one sentence. Returns the exit status: 0, or 1 after a UserError."""
+    try:
+        function(*args)
+    except UserError as mistake:
+        sys.stderr.write(f"error: {mistake}\n")
+        return 1
+    return 0
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    return sentence(run, args)
