@@ -1,0 +1,105 @@
+"""The network of a diffusion model as a noise prediction: precision, conditioning, memory."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from diffusers import UNet2DConditionModel, UNet2DModel
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from mslique import UserError
+
+from .schedule import Schedule
+
+PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16}
+
+
+def patch_size(channels: int) -> int:
+    """Side k of the pixel patches that a pixel-space network with 3 k^2 channels sees as channels.
+
+    Raises:
+        UserError: the number of channels is not 3 k^2.
+    """
+    k = math.isqrt(channels // 3)
+    if channels != 3 * k * k:
+        raise UserError(f"a pixel-space U-Net needs 3 k^2 channels (3, 12, 48, ...), got {channels}: is its VAE missing?")
+    return k
+
+
+class Denoiser(nn.Module):
+    """eps(x, i), computed by a frozen U-Net in its own precision and returned in the precision of x.
+
+    With ``patch`` k > 1 the network sees k x k patches as channels (``pixel_unshuffle``): a permutation of the
+    numbers, so that the diffusion stays one of pixels, at 1/k^2 of the cost. The grid of patches moves with the grid
+    index, so that its borders fall elsewhere at every step and leave no trace; this is exactly invertible, since both
+    directions use the same grid at the same index.
+
+    With gradients enabled only the latents of each call are kept, and its activations are computed again in the
+    backward pass, so that memory does not grow with the number of calls.
+
+    Args:
+        unet: a diffusers U-Net; its weights are frozen.
+        schedule: grid and prediction type.
+        precision: "float32" or "bf16", that of weights and activations.
+        condition: (1, tokens, width) text embedding for a conditional U-Net, else None.
+        patch: side of the patches, 1 for latents and for plain pixels.
+
+    Raises:
+        UserError: unknown precision or prediction type.
+    """
+
+    def __init__(
+        self,
+        unet: UNet2DModel | UNet2DConditionModel,
+        schedule: Schedule,
+        precision: str = "float32",
+        condition: Tensor | None = None,
+        patch: int = 1,
+    ) -> None:
+        super().__init__()
+        if precision not in PRECISIONS:
+            raise UserError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+        if schedule.prediction_type not in ("epsilon", "v_prediction", "sample"):
+            raise UserError(
+                f"prediction type {schedule.prediction_type!r} is not supported: epsilon, v_prediction, sample"
+            )
+        self.schedule, self.dtype, self.patch = schedule, PRECISIONS[precision], patch
+        self.margin = patch * 2 ** (len(unet.config.block_out_channels) - 1)
+        self.unet = unet.to(self.dtype).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        self.register_buffer("condition", None if condition is None else condition.to(self.dtype), persistent=False)
+
+    def forward(self, latents: Tensor, i: int) -> Tensor:
+        """Noise prediction at grid index ``i`` in 1..N for latents (B, C, h, w); same shape and dtype."""
+        x = latents.to(self.dtype)
+        if torch.is_grad_enabled() and x.requires_grad:
+            out = checkpoint(self._network, x, i, use_reentrant=False, preserve_rng_state=False)
+        else:
+            out = self._network(x, i)
+        return self._noise(out.to(latents.dtype), latents, i)
+
+    def _network(self, x: Tensor, i: int) -> Tensor:
+        if self.patch == 1:
+            return self._unet(x, i)
+        height, width = x.shape[-2:]
+        top, left = divmod(5 * i % self.patch**2, self.patch)  # 5 is coprime to every patch area used: all offsets occur
+        borders = (left, self.margin - left, top, self.margin - top)
+        padded = F.pad(x, borders, mode="reflect" if min(height, width) > self.margin else "replicate")
+        out = F.pixel_shuffle(self._unet(F.pixel_unshuffle(padded, self.patch), i), self.patch)
+        return out[..., top : top + height, left : left + width]
+
+    def _unet(self, x: Tensor, i: int) -> Tensor:
+        t = self.schedule.timesteps[i - 1]
+        x = x.contiguous(memory_format=torch.channels_last)
+        if self.condition is None:
+            return self.unet(x, t).sample
+        return self.unet(x, t, encoder_hidden_states=self.condition.expand(len(x), -1, -1)).sample
+
+    def _noise(self, out: Tensor, x: Tensor, i: int) -> Tensor:
+        """Convert the network's output to eps (v: Salimans and Ho 2022, v = alpha eps - sigma x0)."""
+        alpha, sigma = self.schedule.alphas[i], self.schedule.sigmas[i]
+        if self.schedule.prediction_type == "epsilon":
+            return out
+        if self.schedule.prediction_type == "v_prediction":
+            return alpha * out + sigma * x
+        return (x - alpha * out) / sigma

@@ -1,0 +1,41 @@
+"""The objective of MAP enhancement: quality times a weight, minus fidelity times a weight."""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Per image, each (B,): quality in [0, 100], fidelity distance >= 0, and the objective that is maximised."""
+
+    quality: Tensor
+    fidelity: Tensor
+    value: Tensor
+
+
+class MAPObjective(nn.Module):
+    """lambda Q(x) - w D(x, x0), to be maximised (arXiv 2403.06406, the MAP problem with its sign turned).
+
+    Args:
+        quality: Q, images (B, 3, H, W) in [0, 1] -> (B,) in [0, 100].
+        fidelity: D, two such batches -> (B,) >= 0.
+        quality_weight: lambda.
+        fidelity_weight: w.
+    """
+
+    def __init__(
+        self,
+        quality: nn.Module,
+        fidelity: nn.Module,
+        quality_weight: float = 1.0,
+        fidelity_weight: float = 20.0,
+    ) -> None:
+        super().__init__()
+        self.quality, self.fidelity = quality, fidelity
+        self.quality_weight, self.fidelity_weight = quality_weight, fidelity_weight
+
+    def forward(self, images: Tensor, reference: Tensor) -> Terms:
+        """Images and references, both (B, 3, H, W) in [0, 1] -> their terms."""
+        quality, fidelity = self.quality(images), self.fidelity(images, reference)
+        return Terms(quality, fidelity, self.quality_weight * quality - self.fidelity_weight * fidelity)

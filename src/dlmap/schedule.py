@@ -1,0 +1,84 @@
+"""The noise schedule of a diffusion model on a time grid, in float64.
+
+| here | paper | meaning |
+|---|---|---|
+| alphas[i] | alpha_i = sqrt(abar_i) | share of the signal |
+| sigmas[i] | sigma_i = sqrt(1 - abar_i) | standard deviation of the noise |
+| timesteps[i - 1] | t_i | what the network is told at grid index i = 1..N |
+
+Index 0 is the data, index N the noise.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import DDIMScheduler, SchedulerMixin
+
+from mslique import UserError
+
+SPACINGS = ("leading", "trailing", "linspace")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """alphas and sigmas have N + 1 entries, from data to noise; timesteps has N, ascending."""
+
+    timesteps: tuple[int, ...]
+    alphas: tuple[float, ...]
+    sigmas: tuple[float, ...]
+    prediction_type: str
+
+    @property
+    def num_steps(self) -> int:
+        return len(self.timesteps)
+
+    def ddim(self, i: int) -> tuple[float, float]:
+        """(a, b) of the DDIM step i -> i - 1, x <- a x + b eps (Song et al. 2021, eq. 12 with eta = 0)."""
+        a = self.alphas[i - 1] / self.alphas[i]
+        return a, self.sigmas[i - 1] - a * self.sigmas[i]
+
+
+def make_schedule(scheduler: SchedulerMixin, num_steps: int, spacing: str | None = None) -> Schedule:
+    """The grid that ``DDIMScheduler`` would visit, each step ending exactly where the next one starts.
+
+    A step of zero length (``steps_offset=0`` with ``set_alpha_to_one=False``) changes nothing and is left out, since
+    it would only cost network calls.
+
+    Args:
+        scheduler: any diffusers scheduler of the discrete DDPM family; only its configuration is read.
+        num_steps: number of steps, from 1 to the number of training steps.
+        spacing: "leading", "trailing" or "linspace"; None keeps the scheduler's own.
+
+    Raises:
+        UserError: the scheduler is of another family, or an option is out of range.
+    """
+    ddim = _as_ddim(scheduler, spacing)
+    config: Any = ddim.config
+    if not 1 <= num_steps <= config.num_train_timesteps:
+        raise UserError(f"num_steps must be from 1 to {config.num_train_timesteps}, got {num_steps}")
+    ddim.set_timesteps(num_steps)
+    timesteps = [int(t) for t in reversed(ddim.timesteps)]
+    if timesteps[-1] >= config.num_train_timesteps:
+        raise UserError(f"{num_steps} steps reach beyond the trained timesteps: take fewer, or spacing: trailing")
+    abar = torch.stack([ddim.final_alpha_cumprod, *ddim.alphas_cumprod[timesteps]]).double()
+    alphas, sigmas = abar.sqrt().tolist(), (1 - abar).clamp_min(0).sqrt().tolist()
+    if alphas[0] == alphas[1]:
+        timesteps, alphas, sigmas = timesteps[1:], alphas[1:], sigmas[1:]
+    if alphas[-1] == 0:
+        raise UserError("this scheduler ends in pure noise (zero terminal SNR), which cannot be inverted exactly")
+    return Schedule(tuple(timesteps), tuple(alphas), tuple(sigmas), config.prediction_type)
+
+
+def _as_ddim(scheduler: SchedulerMixin, spacing: str | None) -> DDIMScheduler:
+    name = type(scheduler).__name__
+    if "beta_schedule" not in scheduler.config or "flow" in str(scheduler.config.get("prediction_type")):
+        raise UserError(
+            f"{name} is not a discrete DDPM schedule: use a prior whose scheduler has betas (DDIM, PNDM, ...)"
+        )
+    if spacing is not None and spacing not in SPACINGS:
+        raise UserError(f"spacing must be one of {', '.join(SPACINGS)}, got {spacing!r}")
+    changes: dict[str, Any] = {"clip_sample": False, "thresholding": False}
+    if spacing is not None:
+        changes["timestep_spacing"] = spacing
+    return DDIMScheduler.from_config(scheduler.config, **changes)

@@ -1,0 +1,55 @@
+import numpy as np
+import pyiqa
+import pytest
+import torch
+from skimage import data
+from torch import Tensor
+
+from dlmap.fidelity import MSE, NLPD
+
+
+def chelsea(height: int = 120, width: int = 150) -> Tensor:
+    crop = data.chelsea()[50 : 50 + height, 100 : 100 + width]
+    return torch.from_numpy(np.ascontiguousarray(crop)).permute(2, 0, 1)[None].float() / 255
+
+
+def noisy(image: Tensor, amount: float = 0.05) -> Tensor:
+    return (image + amount * torch.randn(image.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+
+
+@pytest.mark.parametrize("size", [(120, 150), (97, 101), (64, 64)])
+def test_luminance_nlpd_equals_pyiqas(size: tuple[int, int]) -> None:
+    image = chelsea(*size)
+    expected = pyiqa.create_metric("nlpd", device="cpu")(noisy(image), image)
+    torch.testing.assert_close(NLPD(6, low=False, luminance=True)(noisy(image), image), expected.view(1), rtol=1e-4, atol=0)
+
+
+def test_low_band_is_blind_to_detail_and_sees_colour() -> None:
+    image = chelsea(96, 96)
+    detail = image + 0.1 * (-1) ** torch.arange(96)
+    colour = image + torch.tensor([0.1, 0.0, -0.1])[:, None, None]
+    assert NLPD()(detail, image) < 0.1 * NLPD()(colour, image)
+
+
+def test_gradient_is_finite_at_the_start_and_right_elsewhere() -> None:
+    image = chelsea(64, 64).double()
+    start = image.clone().requires_grad_()
+    distance = NLPD()(start, image)
+    (gradient,) = torch.autograd.grad(distance.sum(), start)
+    assert distance.item() == 0 and gradient.abs().max() == 0
+    direction = torch.randn(image.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    point = noisy(image).double().requires_grad_()
+    (gradient,) = torch.autograd.grad(NLPD()(point, image).sum(), point)
+    step = 1e-6 * direction
+    with torch.no_grad():
+        slope = (NLPD()(point + step, image) - NLPD()(point - step, image)) / 2e-6
+    assert slope.item() == pytest.approx((gradient * direction).sum().item(), rel=1e-5)
+
+
+def test_mse() -> None:
+    torch.testing.assert_close(MSE()(torch.full((2, 3, 4, 4), 0.5), torch.zeros(2, 3, 4, 4)), torch.full((2,), 0.25))
+
+
+def test_wrong_number_of_levels() -> None:
+    with pytest.raises(ValueError, match="2 to 6, got 9"):
+        NLPD(9)

@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, LDMPipeline
+from test_codec import vae
+from toys import SCHEDULE, photos, prior, save_prior, unet
+
+from dlmap import DiffusionPrior
+from mslique import UserError
+
+
+@pytest.mark.parametrize("patch", [1, 2, 4])
+def test_a_pixel_space_prior_gives_back_the_photograph(patch: int) -> None:
+    model, images = prior(20, patch), photos()
+    noise = model.invert(images)
+    with torch.no_grad():
+        torch.testing.assert_close(model.generate(noise), images, rtol=0, atol=1e-6)
+    assert noise.shape == (2, 2, 3, 32, 32) and noise.dtype == torch.float64
+
+
+def test_gradient_through_20_steps_is_that_of_plain_autograd(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = prior(20)
+    noise = model.invert(photos(1, 16, 16)).requires_grad_()
+
+    def gradient() -> torch.Tensor:
+        return torch.autograd.grad(model.generate(noise).square().sum(), noise)[0]
+
+    checkpointed = gradient()
+    monkeypatch.setattr("dlmap.denoiser.checkpoint", lambda function, *args, **_: function(*args))
+    plain = gradient()
+    assert (checkpointed - plain).norm() <= 1e-5 * plain.norm()
+
+
+def test_loading_a_folder_gives_the_saved_weights(tmp_path: Path) -> None:
+    save_prior(str(tmp_path))
+    loaded, made = DiffusionPrior.from_pretrained(str(tmp_path), num_steps=4), prior(4)
+    torch.testing.assert_close(loaded.invert(photos()), made.invert(photos()))
+    assert loaded.schedule == made.schedule
+
+
+def test_a_latent_model_loads_and_inverts_its_latents(tmp_path: Path) -> None:
+    network, codec = unet(1), vae()
+    network = type(network).from_config({**network.config, "in_channels": 4, "out_channels": 4})
+    LDMPipeline(vqvae=codec, unet=network, scheduler=DDIMScheduler(**SCHEDULE)).save_pretrained(tmp_path)
+    model = DiffusionPrior.from_pretrained(str(tmp_path), num_steps=5)
+    assert isinstance(model.codec.vae, AutoencoderKL) and model.multiple == 4
+    latents = model.encode(photos())
+    with torch.no_grad():
+        assert (model.sample(model.invert_latents(latents))[:, 0] - latents).abs().max() < 1e-10
+
+
+def test_sides_must_fit() -> None:
+    with pytest.raises(ValueError, match="multiples of 4, got"):
+        prior().invert(photos(1, 30, 32))
+
+
+def test_missing_and_wrong_folders_say_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nowhere cannot be loaded as a diffusion model"):
+        DiffusionPrior.from_pretrained(str(tmp_path / "nowhere"))
+    with pytest.raises(UserError, match="holds no model_index.json"):
+        DiffusionPrior.from_pretrained(str(tmp_path))
+
+
+def test_pickled_weights_are_not_read(tmp_path: Path) -> None:
+    save_prior(str(tmp_path))
+    weights = tmp_path / "unet" / "diffusion_pytorch_model.safetensors"
+    torch.save(prior().denoiser.unet.state_dict(), weights.with_suffix(".bin"))
+    weights.unlink()
+    with pytest.raises(UserError, match="cannot be loaded"):
+        DiffusionPrior.from_pretrained(str(tmp_path))

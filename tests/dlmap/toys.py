@@ -1,0 +1,70 @@
+"""Closed-form and tiny models that stand in for a diffusion model and a quality model."""
+
+import torch
+from diffusers import DDIMScheduler, DDPMPipeline, UNet2DModel
+from torch import Tensor, nn
+
+from dlmap import DiffusionPrior
+from dlmap.codec import Identity
+from dlmap.pretraining import SCHEDULE
+from dlmap.schedule import Schedule, make_schedule
+
+
+def schedule(num_steps: int = 20, **changes: object) -> Schedule:
+    return make_schedule(DDIMScheduler(**{**SCHEDULE, **changes}), num_steps)
+
+
+def unet(patch: int = 2, seed: int = 0) -> UNet2DModel:
+    """A U-Net of 50 thousand parameters whose output layer is not zero, as it would be at its start."""
+    torch.manual_seed(seed)
+    return UNet2DModel(
+        sample_size=16,
+        in_channels=3 * patch**2,
+        out_channels=3 * patch**2,
+        block_out_channels=(8, 16),
+        down_block_types=("DownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "UpBlock2D"),
+        layers_per_block=1,
+        norm_num_groups=4,
+        add_attention=False,
+    )
+
+
+def prior(num_steps: int = 4, patch: int = 2, precision: str = "float32") -> DiffusionPrior:
+    scheduler = DDIMScheduler(prediction_type="v_prediction", **SCHEDULE)
+    return DiffusionPrior(unet(patch), Identity(), scheduler, num_steps=num_steps, precision=precision)
+
+
+def save_prior(folder: str) -> None:
+    scheduler = DDIMScheduler(prediction_type="v_prediction", **SCHEDULE)
+    DDPMPipeline(unet=unet(), scheduler=scheduler).save_pretrained(folder)
+
+
+class Gaussian:
+    """The exact noise prediction for data of independent N(0, std^2), and the exact probability flow."""
+
+    def __init__(self, schedule: Schedule, std: float = 0.5) -> None:
+        self.schedule, self.std = schedule, std
+
+    def spread(self, i: int) -> float:
+        return ((self.schedule.alphas[i] * self.std) ** 2 + self.schedule.sigmas[i] ** 2) ** 0.5
+
+    def __call__(self, x: Tensor, i: int) -> Tensor:
+        return self.schedule.sigmas[i] * x / self.spread(i) ** 2
+
+    def flow(self, x: Tensor) -> Tensor:
+        """Noise at index N carried to index 0 along the flow: the marginal's quantile is kept."""
+        return x * self.spread(0) / self.spread(self.schedule.num_steps)
+
+
+class Brightness(nn.Module):
+    """A quality model whose score is the mean of the image, times 100."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return 100 * images.mean(dim=(1, 2, 3))
+
+
+def photos(count: int = 2, height: int = 32, width: int = 32, seed: int = 0) -> Tensor:
+    """Smooth random images (B, 3, H, W) in [0.2, 0.8]."""
+    coarse = torch.rand(count, 3, 4, 4, generator=torch.Generator().manual_seed(seed))
+    return 0.2 + 0.6 * nn.functional.interpolate(coarse, size=(height, width), mode="bilinear")
