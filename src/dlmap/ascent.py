@@ -102,7 +102,7 @@ def enhance(
 
 
 def pad(images: Tensor, multiple: int) -> Tensor:
-    """Extend right and bottom of (B, 3, H, W) to the next multiple: by reflection, or the edge where that is too small."""
+    """Extend (B, 3, H, W) at the right and bottom to the next multiple: by reflection, if too small by its edge."""
     height, width = images.shape[-2:]
     bottom, right = -height % multiple, -width % multiple
     mode = "reflect" if bottom < height and right < width else "replicate"

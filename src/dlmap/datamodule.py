@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import lightning as L
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -13,7 +14,7 @@ from mslique import UserError, list_images, read_image
 
 @dataclass(frozen=True)
 class Photo:
-    """One input: its path relative to the folder, that of its output, and its pixels (3, H, W) or why there are none."""
+    """One input: its path relative to the folder, that of its output, its pixels (3, H, W) or why there are none."""
 
     name: Path
     output: Path
@@ -72,6 +73,9 @@ class PhotoFolderData(L.LightningDataModule):
         super().__init__()
         self.photos = PhotoFolder(folder)
         self.batch_size, self.num_workers = batch_size, num_workers
+
+    def transfer_batch_to_device(self, batch: list[Photo], device: torch.device, dataloader_idx: int) -> list[Photo]:
+        return batch  # the module moves the stacks that it makes of equal sizes
 
     def predict_dataloader(self) -> DataLoader[Photo]:
         return DataLoader(

@@ -23,7 +23,9 @@ def patch_size(channels: int) -> int:
     """
     k = math.isqrt(channels // 3)
     if channels != 3 * k * k:
-        raise UserError(f"a pixel-space U-Net needs 3 k^2 channels (3, 12, 48, ...), got {channels}: is its VAE missing?")
+        raise UserError(
+            f"a pixel-space U-Net needs 3 k^2 channels (3, 12, 48, ...), got {channels}: is its VAE missing?"
+        )
     return k
 
 
@@ -66,7 +68,8 @@ class Denoiser(nn.Module):
             )
         self.schedule, self.dtype, self.patch = schedule, PRECISIONS[precision], patch
         self.margin = patch * 2 ** (len(unet.config.block_out_channels) - 1)
-        self.unet = unet.to(self.dtype).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        frozen = nn.Module.to(unet, self.dtype).eval().requires_grad_(False)  # ModelMixin.to warns about nothing
+        self.unet = frozen.to(memory_format=torch.channels_last)
         self.register_buffer("condition", None if condition is None else condition.to(self.dtype), persistent=False)
 
     def forward(self, latents: Tensor, i: int) -> Tensor:
@@ -82,7 +85,9 @@ class Denoiser(nn.Module):
         if self.patch == 1:
             return self._unet(x, i)
         height, width = x.shape[-2:]
-        top, left = divmod(5 * i % self.patch**2, self.patch)  # 5 is coprime to every patch area used: all offsets occur
+        top, left = divmod(
+            5 * i % self.patch**2, self.patch
+        )  # 5 is coprime to every patch area used: all offsets occur
         borders = (left, self.margin - left, top, self.margin - top)
         padded = F.pad(x, borders, mode="reflect" if min(height, width) > self.margin else "replicate")
         out = F.pixel_shuffle(self._unet(F.pixel_unshuffle(padded, self.patch), i), self.patch)

@@ -51,9 +51,6 @@ class MAPEnhancer(L.LightningModule):
                 " --trainer.inference_mode false (the YAML files under configs/dlmap do)"
             )
 
-    def transfer_batch_to_device(self, batch: list[Photo], device: torch.device, dataloader_idx: int) -> list[Photo]:
-        return batch  # predict_step moves the stacks that it makes of equal sizes
-
     def predict_step(self, batch: list[Photo], *_: Any) -> list[Outcome]:
         outcomes = [_failure(photo) for photo in batch if photo.image is None]
         groups: dict[torch.Size, list[Photo]] = defaultdict(list)

@@ -84,8 +84,8 @@ class DiffusionPrior(nn.Module):
         height, width = images.shape[-2:]
         if images.ndim != 4 or images.shape[1] != 3 or height % self.multiple or width % self.multiple:
             raise ValueError(
-                f"images must be (B, 3, H, W) with sides that are multiples of {self.multiple}, got {tuple(images.shape)}:"
-                " pad them, or call enhance(), which does"
+                f"images must be (B, 3, H, W) with sides that are multiples of {self.multiple},"
+                f" got {tuple(images.shape)}: pad them, or call enhance(), which does"
             )
         return self.codec.encode(images)
 
@@ -116,20 +116,18 @@ def _coupling_dtype(device: torch.device) -> torch.dtype:
 
 
 def _load_pipeline(path: str) -> Any:
-    if Path(path).is_dir() and not (Path(path) / "model_index.json").is_file():
+    local = Path(path).is_dir()
+    if local and not (Path(path) / "model_index.json").is_file():
         raise UserError(f"{path} holds no model_index.json: give a diffusers model folder, not one of its parts")
     try:
-        return DiffusionPipeline.from_pretrained(
-            path,
-            use_safetensors=True,
-            safety_checker=None,
-            requires_safety_checker=False,
-            low_cpu_mem_usage=False,
-        )
+        unneeded = ("safety_checker", "feature_extractor", "image_encoder")
+        absent = {name: None for name in unneeded if name in DiffusionPipeline.load_config(path)}
+        return DiffusionPipeline.from_pretrained(path, use_safetensors=True, low_cpu_mem_usage=False, **absent)
     except (OSError, ValueError) as reason:
+        detail = " ".join(str(reason).split())[:300] if local else type(reason).__name__
         raise UserError(
-            f"{path} cannot be loaded as a diffusion model ({str(reason).splitlines()[0]}): give an existing diffusers"
-            " folder with safetensors weights (data/ldm-tiny in this repository), or a hub id while online"
+            f"{path} is not a diffusers folder with safetensors weights, nor a model on the hub that can be reached"
+            f" ({detail}): give a folder such as data/ldm-tiny, or check the id and the network"
         ) from reason
 
 

@@ -16,7 +16,7 @@ class MSLIQEQuality(nn.Module):
 
     Args:
         model: folder or hub id of an exported MS-LIQE.
-        center: raw score that maps to 50. The default is the published constant, fitted on LIVE to the authors' weights.
+        center: raw score that maps to 50. The default is the published constant for the authors' weights, from LIVE.
         scale: raw-score difference that changes the odds by e; the same holds for its default.
 
     Raises:

@@ -5,7 +5,8 @@ overridden on the command line (``--data.folder X``, ``--model.iterations 5``, `
 """
 
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lightning import LightningDataModule, LightningModule
@@ -33,6 +34,7 @@ def run(args: Sequence[str] | None = None) -> LightningCLI:
         UserError: a mistake in what the user gave.
         SystemExit: the parser refused the arguments, or ``--help``.
     """
+    warnings.filterwarnings("ignore", message="LightningCLI's args parameter")  # `dlmap enhance` uses it on purpose
     return _CLI(
         LightningModule,
         LightningDataModule,
@@ -43,15 +45,26 @@ def run(args: Sequence[str] | None = None) -> LightningCLI:
     )
 
 
-def sentence(function: Any, *args: Any) -> int:
+def sentence(function: Callable[..., Any], *args: Any) -> int:
     """Call ``function``; show a UserError as one sentence. Returns the exit status: 0, or 1 after a UserError."""
     try:
         function(*args)
-    except UserError as mistake:
+    except ValueError as error:
+        mistake = _user_error(error)
+        if mistake is None:
+            raise
         sys.stderr.write(f"error: {mistake}\n")
         return 1
     return 0
 
 
+def _user_error(error: BaseException | None) -> UserError | None:
+    """The UserError itself, or the one from which jsonargparse raised its own error about an argument."""
+    while error is not None and not isinstance(error, UserError):
+        error = error.__cause__
+    return error
+
+
 def main(args: Sequence[str] | None = None) -> int:
+    """Entry point of the command; returns the exit status."""
     return sentence(run, args)

@@ -21,7 +21,9 @@ def noisy(image: Tensor, amount: float = 0.05) -> Tensor:
 def test_luminance_nlpd_equals_pyiqas(size: tuple[int, int]) -> None:
     image = chelsea(*size)
     expected = pyiqa.create_metric("nlpd", device="cpu")(noisy(image), image)
-    torch.testing.assert_close(NLPD(6, low=False, luminance=True)(noisy(image), image), expected.view(1), rtol=1e-4, atol=0)
+    torch.testing.assert_close(
+        NLPD(6, low=False, luminance=True)(noisy(image), image), expected.view(1), rtol=1e-4, atol=0
+    )
 
 
 def test_low_band_is_blind_to_detail_and_sees_colour() -> None:

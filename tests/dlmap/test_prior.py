@@ -56,7 +56,7 @@ def test_sides_must_fit() -> None:
 
 
 def test_missing_and_wrong_folders_say_the_way_out(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nowhere cannot be loaded as a diffusion model"):
+    with pytest.raises(UserError, match="nowhere is not a diffusers folder"):
         DiffusionPrior.from_pretrained(str(tmp_path / "nowhere"))
     with pytest.raises(UserError, match="holds no model_index.json"):
         DiffusionPrior.from_pretrained(str(tmp_path))
@@ -67,5 +67,5 @@ def test_pickled_weights_are_not_read(tmp_path: Path) -> None:
     weights = tmp_path / "unet" / "diffusion_pytorch_model.safetensors"
     torch.save(prior().denoiser.unet.state_dict(), weights.with_suffix(".bin"))
     weights.unlink()
-    with pytest.raises(UserError, match="cannot be loaded"):
+    with pytest.raises(UserError, match="not a diffusers folder with safetensors"):
         DiffusionPrior.from_pretrained(str(tmp_path))

@@ -8,6 +8,7 @@ from dlmap import DiffusionPrior
 from dlmap.codec import Identity
 from dlmap.pretraining import SCHEDULE
 from dlmap.schedule import Schedule, make_schedule
+from mslique import MSLIQE
 
 
 def schedule(num_steps: int = 20, **changes: object) -> Schedule:
@@ -68,3 +69,15 @@ def photos(count: int = 2, height: int = 32, width: int = 32, seed: int = 0) -> 
     """Smooth random images (B, 3, H, W) in [0.2, 0.8]."""
     coarse = torch.rand(count, 3, 4, 4, generator=torch.Generator().manual_seed(seed))
     return 0.2 + 0.6 * nn.functional.interpolate(coarse, size=(height, width), mode="bilinear")
+
+
+def save_quality(folder: str) -> None:
+    """An MS-LIQE of a few thousand parameters at random weights, with views of 32 pixels."""
+    torch.manual_seed(0)
+    backbone = {
+        "embed_dim": 16,
+        "quick_gelu": True,
+        "vision_cfg": {"layers": 1, "width": 16, "head_width": 8, "patch_size": 16, "image_size": 32},
+        "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 8, "heads": 2, "layers": 1},
+    }
+    MSLIQE(backbone=backbone, n_crops=2).save_pretrained(folder)

@@ -1,0 +1,98 @@
+import pytest
+import torch
+from torch import Tensor, nn
+from toys import Brightness, photos, prior
+
+from dlmap import Ascent, MAPObjective, enhance
+from dlmap.ascent import pad
+from dlmap.fidelity import MSE, NLPD
+
+BRIGHTER = MAPObjective(Brightness(), MSE(), fidelity_weight=1.0)
+
+
+def test_steps_are_those_of_clipped_momentum_sgd() -> None:
+    """Two iterations written out by hand, with autograd on both images of the pair."""
+    model, images = prior(3), photos(1)
+    noise = model.invert(images).requires_grad_()
+    velocity = torch.zeros_like(noise)
+    for _ in range(2):
+        pair = model.decode(model.sample(noise)[0])
+        (gradient,) = torch.autograd.grad(BRIGHTER(pair, images.expand(2, -1, -1, -1)).value.sum(), noise)
+        velocity = 0.5 * velocity + gradient.clamp(-1e-2, 1e-2)
+        noise = (noise + 3.0 * velocity).detach().requires_grad_()
+    (result,) = enhance(images, model, BRIGHTER, Ascent(iterations=2, step_size=3.0, momentum=0.5, clip=1e-2))
+    torch.testing.assert_close(result.image[None], model.generate(noise).detach(), rtol=0, atol=1e-6)
+    assert result.iterations == 2
+
+
+def test_no_iteration_gives_back_the_photograph_and_its_terms() -> None:
+    images = photos()
+    for result, image in zip(enhance(images, prior(), BRIGHTER, Ascent(iterations=0)), images, strict=True):
+        torch.testing.assert_close(result.image, image, rtol=0, atol=1e-6)
+        assert result.quality == pytest.approx([100 * image.mean().item()], abs=1e-4)
+        assert result.fidelity == pytest.approx([0], abs=1e-9)
+
+
+def test_the_objective_rises_and_fidelity_holds() -> None:
+    images, options = photos(1), Ascent(iterations=5, clip=1e-2)
+    (free,) = enhance(images, prior(), MAPObjective(Brightness(), NLPD(), fidelity_weight=0.0), options)
+    (held,) = enhance(images, prior(), MAPObjective(Brightness(), NLPD(), fidelity_weight=100.0), options)
+    assert all(later > earlier for earlier, later in zip(free.quality, free.quality[1:], strict=False))
+    assert free.quality[-1] > held.quality[-1]
+    assert free.fidelity[-1] > held.fidelity[-1]
+
+
+def test_an_image_alone_is_as_in_a_batch_even_when_its_mates_stop() -> None:
+    images = photos(3)
+    images[1] = 0.9 * torch.ones_like(images[1])  # bright enough to stop at once
+    options = Ascent(iterations=3, clip=1e-2, target=80.0)
+    together = enhance(images, prior(), BRIGHTER, options)
+    assert [result.iterations for result in together] == [3, 0, 3]
+    for k in range(3):
+        (alone,) = enhance(images[k : k + 1], prior(), BRIGHTER, options)
+        # float32 convolutions round differently in another batch size: a quarter of an 8-bit level is allowed
+        torch.testing.assert_close(together[k].image, alone.image, rtol=0, atol=0.25 / 255)
+        assert together[k].objective == pytest.approx(alone.objective, abs=0.01)
+
+
+def test_any_size_comes_back_in_its_size() -> None:
+    for height, width in ((33, 47), (1, 1), (1, 90), (5, 16)):
+        (result,) = enhance(photos(1, height, width), prior(2), BRIGHTER, Ascent(iterations=1))
+        assert result.image.shape == (3, height, width)
+
+
+def test_padding_reflects() -> None:
+    image = torch.arange(6.0).view(1, 1, 1, 6).expand(1, 3, 6, 6)
+    assert pad(image, 4)[0, 0, 0].tolist() == [0, 1, 2, 3, 4, 5, 4, 3]
+
+
+class BreaksWhenBrighter(nn.Module):
+    def __init__(self, limit: Tensor) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def forward(self, images: Tensor) -> Tensor:
+        quality = 100 * images.mean(dim=(1, 2, 3))
+        return torch.where(quality > self.limit, torch.full_like(quality, float("nan")), quality)
+
+
+def test_a_quality_that_becomes_nan_leaves_the_last_good_image() -> None:
+    images, options = photos(2), Ascent(iterations=6, clip=1e-2)
+    good = enhance(images, prior(), BRIGHTER, options)
+    limit = (good[0].quality[3] + good[0].quality[4]) / 2
+    broken = MAPObjective(BreaksWhenBrighter(torch.tensor(limit)), MSE(), fidelity_weight=1.0)
+    with pytest.warns(UserWarning, match="not finite after"):
+        (result,) = enhance(images[:1], prior(), broken, options)
+    assert 0 < result.iterations < 6 and result.image.isfinite().all()
+    assert max(result.quality) <= limit
+
+
+def test_inference_mode_is_refused() -> None:
+    with torch.inference_mode(), pytest.raises(RuntimeError, match="needs gradients"):
+        enhance(photos(1), prior(), BRIGHTER)
+
+
+def test_progress_is_told_every_evaluation() -> None:
+    told: list[int] = []
+    enhance(photos(1), prior(), BRIGHTER, Ascent(iterations=3), lambda k, values: told.append(k))
+    assert told == [0, 1, 2, 3]

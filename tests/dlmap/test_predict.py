@@ -1,0 +1,110 @@
+"""The road that users take: ``lightning predict`` and ``dlmap enhance``, in-process, on tiny models."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from toys import photos, save_prior, save_quality
+
+from dlmap import cli
+from dlmap.images import save_png
+from dlmap.writer import COLUMNS, read_rows
+from mslique import lightning_cli
+
+CONFIG = Path(__file__).parents[2] / "configs" / "dlmap" / "tiny.yaml"
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Options that put tiny models in the place of the embedded ones."""
+    folder = tmp_path_factory.mktemp("models")
+    save_prior(str(folder / "prior"))
+    save_quality(str(folder / "quality"))
+    return [
+        f"--model.prior.path={folder / 'prior'}",
+        "--model.prior.num_steps=2",
+        f"--model.objective.quality.model={folder / 'quality'}",
+        "--model.ascent.iterations=2",
+        "--trainer.accelerator=cpu",
+    ]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three sizes, two of them equal, one in a folder below."""
+    for k, (name, side) in enumerate((("a.png", 40), ("b.png", 40), ("sub/c.png", 50))):
+        save_png(photos(1, 32, side, seed=k)[0], tmp_path / "in" / name)
+    return tmp_path / "in"
+
+
+def predict(folder: Path, output: Path, *options: str) -> int:
+    config = ["predict", "--config", str(CONFIG), "--data.folder", str(folder), "--output", str(output)]
+    return lightning_cli.main([*config, *options])
+
+
+def test_a_folder_is_enhanced(folder: Path, tmp_path: Path, models: list[str]) -> None:
+    assert predict(folder, tmp_path / "out", *models) == 0
+    rows = read_rows(tmp_path / "out" / "results.csv")
+    assert [row["file"] for row in rows] == ["a.png", "b.png", "sub/c.png"]
+    assert list(rows[0]) == COLUMNS
+    for row in rows:
+        assert row["status"] == "ok" and row["iterations"] == "2"
+        before, after = (Image.open(path / row["file"]) for path in (folder, tmp_path / "out"))
+        assert after.size == before.size and after.mode == "RGB"
+        assert float(row["quality_after"]) != float(row["quality_before"])
+    files = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*") if p.is_file())
+    assert files == ["a.png", "b.png", "results.csv", "sub/c.png"]
+
+
+def test_the_result_does_not_depend_on_the_batch(folder: Path, tmp_path: Path, models: list[str]) -> None:
+    for size in (1, 3):
+        assert predict(folder, tmp_path / str(size), *models, f"--data.batch_size={size}") == 0
+    for name in ("a.png", "b.png", "sub/c.png"):
+        one, three = (np.asarray(Image.open(tmp_path / size / name)).astype(int) for size in ("1", "3"))
+        assert np.abs(one - three).max() <= 1
+
+
+def test_a_bad_photo_costs_only_itself(
+    folder: Path, tmp_path: Path, models: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "bad.jpg").write_bytes(b"not a photo")
+    assert predict(folder, tmp_path / "out", *models) == 1
+    rows = {row["file"]: row for row in read_rows(tmp_path / "out" / "results.csv")}
+    assert rows["bad.jpg"]["status"] == "failed" and "cannot be decoded" in rows["bad.jpg"]["error"]
+    assert sum(row["status"] == "ok" for row in rows.values()) == 3
+    assert len(list((tmp_path / "out").rglob("*.png"))) == 3
+    message = capsys.readouterr().err
+    assert "error: 1 of 4 images failed" in message and "bad.jpg" in message
+
+
+def test_the_short_form_and_a_single_file(folder: Path, tmp_path: Path, models: list[str]) -> None:
+    assert cli.main(["enhance", str(folder / "sub" / "c.png"), str(tmp_path / "out"), *models]) == 0
+    assert [row["file"] for row in read_rows(tmp_path / "out" / "results.csv")] == ["c.png"]
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("--data.folder=nowhere", "nowhere is not a folder"),
+        ("--model.prior.solver=euler", "unknown solver 'euler'"),
+        ("--model.prior.path=nowhere", "nowhere is not a diffusers folder"),
+        ("--model.objective.quality.model=nowhere", "nowhere is neither a folder"),
+        ("--trainer.inference_mode=true", "--trainer.inference_mode false"),
+        ("--model.output=/dev/null", "is a file: give a folder"),
+    ],
+)
+def test_a_users_mistake_is_one_sentence(
+    option: str, sentence: str, folder: Path, tmp_path: Path, models: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = ["predict", "--config", str(CONFIG), "--data.folder", str(folder), f"--model.output={tmp_path}/out"]
+    assert lightning_cli.main([*config, *models, option]) == 1
+    error = capsys.readouterr().err
+    assert sentence in error and "Traceback" not in error
+    assert error.strip().splitlines()[-1].startswith("error: ")
+
+
+def test_help_explains(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["enhance", "--help"])
+    assert stop.value.code == 0 and "lightning predict" in capsys.readouterr().out
