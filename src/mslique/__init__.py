@@ -1,6 +1,26 @@
-"""MS-LIQE: multi-scale CLIP-based no-reference image quality."""
+"""A differentiable no-reference image quality model in the style of MS-LIQE."""
 
+from .correlation import Calibration, fit_calibration, plcc, srcc
+from .degradations import DEGRADATIONS, degrade
 from .errors import UserError
+from .fidelity_loss import fidelity_loss
 from .images import list_images, read_image
+from .labels import reference_quality
+from .model import MSLIQE
+from .views import MultiScaleViews
 
-__all__ = ["UserError", "list_images", "read_image"]
+__all__ = [
+    "DEGRADATIONS",
+    "MSLIQE",
+    "Calibration",
+    "MultiScaleViews",
+    "UserError",
+    "degrade",
+    "fidelity_loss",
+    "fit_calibration",
+    "list_images",
+    "plcc",
+    "read_image",
+    "reference_quality",
+    "srcc",
+]

@@ -1,0 +1,118 @@
+"""CLIP backbones by name or by configuration, and checkpoints in the layout of OpenAI's CLIP."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .errors import UserError
+
+logger = logging.getLogger(__name__)
+
+Backbone = str | dict[str, Any]
+"""A configuration's name in open_clip (``ViT-B-32-quickgelu``), or such a configuration itself: ``embed_dim``,
+``vision_cfg`` (4 ``layers`` make a ResNet, 1 number a transformer), ``text_cfg`` and ``quick_gelu``."""
+
+TINY: dict[str, Any] = {
+    "embed_dim": 64,
+    "quick_gelu": True,
+    "vision_cfg": {"layers": [1, 1, 1, 1], "width": 16, "image_size": 64},
+    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2},
+}
+"""The embedded model's backbone: 64-pixel views, 2.1 M parameters, 8.5 MB in float32."""
+
+
+def build_clip(backbone: Backbone) -> Any:
+    """An untrained ``open_clip.CLIP``.
+
+    Raises:
+        UserError: open_clip knows no such configuration, or cannot build the one that is given.
+    """
+    import open_clip
+
+    config = open_clip.get_model_config(backbone) if isinstance(backbone, str) else backbone
+    if config is None:
+        raise UserError(f"unknown CLIP backbone {backbone!r}: take a name from open_clip.list_models()")
+    try:
+        return open_clip.CLIP(**config)
+    except (TypeError, ValueError, KeyError) as reason:
+        raise UserError(f"backbone {backbone!r} is no CLIP with a plain text transformer: {reason}") from reason
+
+
+def image_size(clip: Any) -> int:
+    """Side of the square images that the backbone takes, in pixels."""
+    size = clip.visual.image_size
+    return int(size if isinstance(size, int) else size[0])
+
+
+def tokenize(prompts: list[str], clip: Any) -> Tensor:
+    """(len(prompts), context length) int64 tokens of OpenAI's byte-pair vocabulary."""
+    from open_clip import SimpleTokenizer
+
+    return SimpleTokenizer(context_length=clip.context_length)(prompts)
+
+
+def openai_name(backbone: str) -> str:
+    """open_clip's name for OpenAI's version (QuickGELU) of a backbone: ``ViT-B-32`` or ``ViT-B/32``."""
+    name = backbone.replace("/", "-")
+    return name if name.endswith("-quickgelu") else f"{name}-quickgelu"
+
+
+def read_openai_layout(path: str | Path) -> dict[str, Tensor]:
+    """Weights of a checkpoint in the layout of OpenAI's CLIP, in float32.
+
+    Accepts ``.safetensors`` or a pickled state dict (read with ``weights_only=True``), alone or under
+    ``model_state_dict`` or ``state_dict``, with or without the prefix ``module.``.
+
+    Raises:
+        UserError: the file is missing, unreadable, or of another kind; the message says what was found.
+    """
+    found = _read(Path(path))
+    for key in ("model_state_dict", "state_dict"):
+        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
+            found = found[key]
+    if not isinstance(found, Mapping):
+        raise UserError(f"{path} holds a {type(found).__name__}: give a state dict in the layout of OpenAI's CLIP")
+    weights = {str(k).removeprefix("module."): v for k, v in found.items() if isinstance(v, Tensor)}
+    if "visual.conv1.weight" not in weights or "text_projection" not in weights:
+        names = ", ".join(str(key) for key in list(found)[:4]) or "nothing"
+        raise UserError(
+            f"{path} is not in the layout of OpenAI's CLIP (found {names}): give an MS-LIQE, LIQE or CLIP state dict; "
+            "a folder with config.json and model.safetensors is read by MSLIQE.from_pretrained"
+        )
+    for size in ("input_resolution", "context_length", "vocab_size"):  # OpenAI's releases keep these as tensors
+        weights.pop(size, None)
+    return {name: value.float() for name, value in weights.items()}
+
+
+def load_openai_weights(clip: Any, path: str | Path) -> None:
+    """Fill ``clip`` strictly from a file of :func:`read_openai_layout`.
+
+    Raises:
+        UserError: the weights belong to another backbone.
+    """
+    try:
+        clip.load_state_dict(read_openai_layout(path), strict=True)
+    except RuntimeError as reason:
+        details = " ".join(str(reason).split())[:300]
+        raise UserError(f"{path} does not fit the backbone: choose the one it was trained with ({details})") from reason
+    logger.info("loaded %s", path)
+
+
+def _read(path: Path) -> Any:
+    if not path.is_file():
+        raise UserError(f"{path} is not a file: give a checkpoint in the layout of OpenAI's CLIP")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as reason:  # unpicklers and archives fail in many ways, all of which mean an unusable file
+        summary = str(reason).strip().splitlines()[0][:200] if str(reason).strip() else type(reason).__name__
+        raise UserError(
+            f"{path} cannot be read as plain weights ({summary}): save its state_dict() with torch.save first"
+        ) from reason

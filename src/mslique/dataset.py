@@ -1,0 +1,115 @@
+"""Degraded crops of clean photographs with their labels, one seed a sample."""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.random import Generator, default_rng
+from torch import Tensor
+from torch.utils.data import Dataset, DistributedSampler
+
+from .degradations import degrade
+from .images import read_image
+from .labels import reference_quality
+
+CACHED_PHOTOS = 64
+SMALLEST_SCALE = 0.25
+DETAIL = 0.02
+TRIES = 4
+
+
+class DegradedCrops(Dataset[tuple[Tensor, Tensor, int]]):
+    """Sample i is drawn from the generator seeded by (seed, i): the same whatever the order, the worker or the process.
+
+    Any index is valid. ``versions`` consecutive samples are degradations of one crop, so that a batch holds pairs that
+    differ in nothing but quality; otherwise the few photos themselves are learnt by heart. Every ``len(paths)``
+    consecutive crops show every photo once, in an order of their own.
+
+    Args:
+        paths: clean photos.
+        length: samples that an epoch has.
+        crop_size: side of a sample, in pixels.
+        seed: of everything random.
+        versions: degradations of each crop.
+        vary: turn, mirror and recolour the crops at random before they are degraded.
+    """
+
+    def __init__(
+        self, paths: Sequence[Path], length: int, crop_size: int, seed: int, versions: int = 1, vary: bool = False
+    ) -> None:
+        self.paths = list(paths)
+        self.length = length
+        self.crop_size = crop_size
+        self.seed = seed
+        self.versions = versions
+        self.vary = vary
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, int]:
+        """Image (3, s, s) in [0, 1], label in [0, 100] (see :mod:`mslique.labels`), dataset id 0."""
+        original = self._original(index // self.versions)
+        image = degrade(original, default_rng((self.seed, 3, index)))
+        return image, reference_quality(image[None], original[None])[0], 0
+
+    def _original(self, number: int) -> Tensor:
+        round_, position = divmod(number, len(self.paths))
+        photo = default_rng((self.seed, 1, round_)).permutation(len(self.paths))[position]
+        rng = default_rng((self.seed, 2, number))
+        crop = clean_crop(_photo(self.paths[photo]), self.crop_size, rng)
+        return varied(crop, rng) if self.vary else crop
+
+
+class FreshSamples(DistributedSampler[int]):
+    """New indices every epoch, shared out between processes: epoch e of n samples has the indices e n to (e + 1) n - 1.
+
+    Being a DistributedSampler, Lightning tells it the epoch and does not replace it.
+    """
+
+    def __iter__(self) -> Iterator[int]:
+        first = self.epoch * self.total_size + self.rank
+        return iter(range(first, (self.epoch + 1) * self.total_size, self.num_replicas))
+
+
+def clean_crop(photo: Tensor, size: int, rng: Generator) -> Tensor:
+    """A random square of the photo, first shrunk by a random factor down to 1/4.
+
+    Squares with hardly any detail (a cloudless sky) are drawn again, at most three times: no degradation but noise
+    shows there, and labels would teach that smooth is good.
+
+    Args:
+        photo: (3, H, W) uint8.
+
+    Returns:
+        (3, size, size) float32 in [0, 1].
+    """
+    for _ in range(TRIES):
+        crop = _square(photo, size, rng)
+        if (crop - F.avg_pool2d(crop, 5, stride=1, padding=2, count_include_pad=False)).std() > DETAIL:
+            break
+    return crop
+
+
+def varied(crop: Tensor, rng: Generator) -> Tensor:
+    """Another clean image of the same shape: turned and mirrored, its channels swapped."""
+    crop = crop.rot90(int(rng.integers(4)), (-2, -1))
+    crop = crop.flip(-1) if rng.random() < 0.5 else crop
+    return crop[torch.from_numpy(rng.permutation(3))]
+
+
+def _square(photo: Tensor, size: int, rng: Generator) -> Tensor:
+    height, width = photo.shape[-2:]
+    smallest = min(1.0, max(SMALLEST_SCALE, size / min(height, width)))
+    side = min(round(size / np.exp(rng.uniform(np.log(smallest), 0))), height, width)
+    top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
+    square = photo[:, top : top + side, left : left + side].float() / 255
+    return F.interpolate(square[None], (size, size), mode="bicubic", antialias=True)[0].clamp(0, 1)
+
+
+@lru_cache(maxsize=CACHED_PHOTOS)
+def _photo(path: Path) -> Tensor:
+    return (read_image(path) * 255).round().to(torch.uint8)

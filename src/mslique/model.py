@@ -1,0 +1,175 @@
+"""MS-LIQE: an image's quality is how well CLIP finds that its views match five prompts about quality.
+
+Source: arXiv 2403.06406 (MS-LIQE) and Zhang et al., CVPR 2023 (LIQE). For view v and level k, with normalised image
+and text features f_v and t_k:
+
+    logit_k = mean over v of exp(logit_scale) f_v . t_k,   p = softmax(logit / divisor),   score = sum_k k p_k
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from huggingface_hub import PyTorchModelHubMixin
+from torch import Tensor, nn
+
+from .clip import Backbone, build_clip, image_size, load_openai_weights, openai_name, tokenize
+from .errors import UserError
+from .pretrained import weights_file
+from .views import CropRule, MultiScaleViews
+from .vocabulary import LEVELS, quality_prompts
+
+HUB_OPTIONS = ("revision", "cache_dir", "force_download", "local_files_only", "token")
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+class MSLIQE(
+    nn.Module,
+    PyTorchModelHubMixin,
+    library_name="mslique",
+    tags=["image-quality-assessment", "clip"],
+):
+    """Image (B, 3, H, W) in [0, 1] to quality score (B,) in [1, n_levels]; the score of an image is its own, whatever
+    else is in the batch.
+
+    Args:
+        backbone: see :data:`mslique.clip.Backbone`; the side of a view is the backbone's image size.
+        scales, n_crops, whole_image, stride, crop_rule, antialias: see :class:`MultiScaleViews`.
+        levels: words for the levels, worst to best.
+        softmax_divisor: divides the logits; 2 in MS-LIQE.
+        mean, std: per channel, of the images that the backbone knows.
+    """
+
+    mean: Tensor
+    std: Tensor
+    tokens: Tensor
+    points: Tensor
+
+    def __init__(
+        self,
+        backbone: Backbone = "ViT-B-32-quickgelu",
+        scales: Sequence[float] = (1.0, 0.75),
+        n_crops: int = 7,
+        whole_image: bool = True,
+        stride: int = 32,
+        crop_rule: CropRule = "official",
+        antialias: bool = True,
+        levels: Sequence[str] = LEVELS,
+        softmax_divisor: float = 2.0,
+        mean: Sequence[float] = CLIP_MEAN,
+        std: Sequence[float] = CLIP_STD,
+    ) -> None:
+        super().__init__()
+        self.clip = build_clip(backbone)
+        size = image_size(self.clip)
+        self.views = MultiScaleViews(size, tuple(scales), n_crops, whole_image, stride, crop_rule, antialias)
+        self.softmax_divisor = softmax_divisor
+        constants = {
+            "mean": torch.tensor(mean).view(3, 1, 1),
+            "std": torch.tensor(std).view(3, 1, 1),
+            "tokens": tokenize(quality_prompts(levels), self.clip),
+            "points": torch.arange(1.0, len(levels) + 1),
+        }
+        for name, value in constants.items():
+            self.register_buffer(name, value, persistent=False)
+        self._text_cache: Tensor | None = None
+        self.register_load_state_dict_post_hook(_forget_text)
+
+    def forward(self, images: Tensor, views: MultiScaleViews | None = None) -> Tensor:
+        """(B, 3, H, W) in [0, 1] to scores (B,) in [1, n_levels], float32 or wider, differentiable in the images."""
+        probabilities = self.level_probabilities(images, views)
+        return (probabilities * self.points).sum(dim=-1)  # autocast would round a matrix product to bf16
+
+    def level_probabilities(self, images: Tensor, views: MultiScaleViews | None = None) -> Tensor:
+        """(B, 3, H, W) in [0, 1] to (B, n_levels), each row adding up to 1.
+
+        ``views`` replaces the model's own views, for instance by fewer random ones in training [ours].
+
+        Raises:
+            ValueError: the images are not a batch of three channels.
+        """
+        if images.ndim != 4 or images.shape[1] != 3:
+            raise ValueError(f"expected images of shape (B, 3, H, W), received {tuple(images.shape)}")
+        crops = (views or self.views)(images)
+        batch, count = crops.shape[:2]
+        features = self.clip.encode_image(((crops - self.mean) / self.std).flatten(0, 1))
+        features = F.normalize(features.to(torch.promote_types(features.dtype, torch.float32)), dim=-1)
+        pooled = features.unflatten(0, (batch, count)).mean(dim=1)  # the mean of the logits, which are linear
+        with torch.autocast(images.device.type, enabled=False):
+            logits = self.clip.logit_scale.exp() * pooled @ self.text_features().to(pooled).T
+        return (logits / self.softmax_divisor).softmax(dim=-1)
+
+    def text_features(self) -> Tensor:
+        """(n_levels, embed_dim), normalised; with gradients in training mode, once and without in eval mode."""
+        if self.training:
+            return self.clip.encode_text(self.tokens, normalize=True)
+        if self._text_cache is None:
+            # Not an inference tensor, even inside inference mode: later calls may need it for an image's gradient.
+            with torch.inference_mode(False), torch.no_grad(), torch.autocast(self.tokens.device.type, enabled=False):
+                self._text_cache = self.clip.encode_text(self.tokens.clone(), normalize=True)
+        return self._text_cache
+
+    def train(self, mode: bool = True) -> "MSLIQE":
+        """As in torch; forgets the text features, which training is about to change."""
+        _forget_text(self)
+        return super().train(mode)
+
+    def _apply(self, *args: Any, **kwargs: Any) -> "MSLIQE":
+        _forget_text(self)
+        return super()._apply(*args, **kwargs)
+
+    @classmethod
+    def from_clip_checkpoint(cls, path: str | Path, backbone: str = "ViT-B-32", **config: Any) -> "MSLIQE":
+        """The model with the weights of a file in the layout of OpenAI's CLIP, such as the authors' ``MS_LIQE.pt``.
+
+        Args:
+            path: see :func:`mslique.clip.read_openai_layout`.
+            backbone: OpenAI's name for the architecture; QuickGELU is implied.
+            config: other arguments of the class.
+
+        Raises:
+            UserError: the file is missing, of another kind, or does not fit the backbone.
+        """
+        model = cls(backbone=openai_name(backbone), **config)
+        load_openai_weights(model.clip, path)
+        return model.eval()
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> "MSLIQE":
+        """The model, in eval mode, of a folder or hub id with config.json and model.safetensors.
+
+        Args:
+            pretrained_model_name_or_path: the folder, or the hub id.
+            options: of huggingface_hub's mixin, such as ``revision`` and ``map_location``.
+
+        Raises:
+            UserError: neither exists or can be reached, or it holds something else.
+        """
+        weights_file(str(pretrained_model_name_or_path), _hub_options(options))  # a clearer error than the mixin's
+        return super().from_pretrained(pretrained_model_name_or_path, **options)
+
+    @classmethod
+    def _from_pretrained(
+        cls, *, model_id: str, map_location: str = "cpu", strict: bool = True, **options: Any
+    ) -> "MSLIQE":
+        file = weights_file(model_id, hub := _hub_options(options))
+        options = {name: value for name, value in options.items() if name not in hub}
+        if "backbone" not in options:
+            raise UserError(f"the config.json of {model_id} is not MS-LIQE's: it names no backbone")
+        model = cls(**options)
+        try:
+            return cls._load_as_safetensor(model, file, map_location, strict)
+        except RuntimeError as reason:
+            details = " ".join(str(reason).split())[:300]
+            raise UserError(f"{model_id}: config.json and model.safetensors do not match ({details})") from reason
+
+
+def _hub_options(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: options[name] for name in HUB_OPTIONS if name in options}
+
+
+def _forget_text(model: nn.Module, *_: Any) -> None:
+    model._text_cache = None  # type: ignore[assignment]

@@ -1,0 +1,124 @@
+"""The views of an image that the quality model looks at: the whole image and crops at several scales.
+
+The crops of one scale lie on a grid that is computed, never materialised: only the crops in use are cut out, so that a
+12-megapixel photograph costs little more memory than the photograph itself.
+
+=========  ==========================================================================================================
+rule       where the ``n_crops`` crops of one scale are
+=========  ==========================================================================================================
+official   grid of step ``stride`` in raster order, n positions; crop k is position k * (n // n_crops). The rule of the
+           authors' weights; it never sees the tail of an image and repeats crops where n < n_crops.
+even       [ours] rows and columns spread from edge to edge, in the image's aspect ratio; repeated crops are dropped.
+random     [ours] uniformly random over all pixels, the same for each image of a batch: for training.
+=========  ==========================================================================================================
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+CropRule = Literal["official", "even", "random"]
+
+
+@dataclass(frozen=True)
+class MultiScaleViews:
+    """Cut the views of a batch of images, differentiably.
+
+    Args:
+        size: side s of a view, in pixels.
+        scales: factors by which the image is resized (bicubic) before crops are cut.
+        n_crops: crops at each scale.
+        whole_image: begin with the whole image resized to s x s, its aspect ratio ignored (bicubic).
+        stride: step of the official grid, in pixels.
+        rule: where the crops are, see the table above.
+        antialias: low-pass before downsampling.
+
+    Raises:
+        ValueError: a size, scale, stride or number of crops that leaves no view.
+    """
+
+    size: int = 224
+    scales: tuple[float, ...] = (1.0, 0.75)
+    n_crops: int = 7
+    whole_image: bool = True
+    stride: int = 32
+    rule: CropRule = "official"
+    antialias: bool = True
+
+    def __post_init__(self) -> None:
+        if min(self.size, self.stride) < 1 or self.n_crops < 0 or any(scale <= 0 for scale in self.scales):
+            raise ValueError(f"sizes, strides and scales are positive, received {self}")
+        if not self.whole_image and not (self.n_crops and self.scales):
+            raise ValueError(f"no view is left: ask for the whole image or for crops, received {self}")
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) of any range to (B, V, 3, s, s).
+
+        V is ``whole_image + len(scales) * n_crops``, less the repeated crops that the rule "even" drops for small
+        images. An image too small to hold one view at each scale is first upsampled, its aspect ratio kept.
+        """
+        if images.ndim != 4:
+            raise ValueError(f"expected images of shape (B, 3, H, W), received {tuple(images.shape)}")
+        images = self._upsample_small(images)
+        views = [self._resize(images, self.size, self.size)] if self.whole_image else []
+        if self.n_crops:
+            for scale in self.scales:
+                views += self._crops(self._scaled(images, scale))
+        return torch.stack(views, dim=1)
+
+    def offsets(self, height: int, width: int) -> list[tuple[int, int]]:
+        """Top-left corners (row, column) of the crops of one scale of this height and width (both >= size)."""
+        if self.rule == "official":
+            return self._official(height, width)
+        if self.rule == "even":
+            return self._even(height, width)
+        tops = torch.randint(height - self.size + 1, (self.n_crops,)).tolist()
+        lefts = torch.randint(width - self.size + 1, (self.n_crops,)).tolist()
+        return list(zip(tops, lefts, strict=True))
+
+    def _official(self, height: int, width: int) -> list[tuple[int, int]]:
+        rows = (height - self.size) // self.stride + 1
+        columns = (width - self.size) // self.stride + 1
+        step = rows * columns // self.n_crops
+        indices = (k * step for k in range(self.n_crops))
+        return [(i // columns * self.stride, i % columns * self.stride) for i in indices]
+
+    def _even(self, height: int, width: int) -> list[tuple[int, int]]:
+        rows = min(self.n_crops, max(1, round(math.sqrt(self.n_crops * height / width))))
+        fewest, longer_rows = divmod(self.n_crops, rows)
+        corners = [
+            (top, left)
+            for row, top in enumerate(_spread(height - self.size, rows))
+            for left in _spread(width - self.size, fewest + (row < longer_rows))
+        ]
+        return list(dict.fromkeys(corners))
+
+    def _crops(self, images: Tensor) -> list[Tensor]:
+        s = self.size
+        return [images[..., top : top + s, left : left + s] for top, left in self.offsets(*images.shape[-2:])]
+
+    def _scaled(self, images: Tensor, scale: float) -> Tensor:
+        height, width = (max(self.size, math.floor(side * scale)) for side in images.shape[-2:])
+        return self._resize(images, height, width)
+
+    def _upsample_small(self, images: Tensor) -> Tensor:
+        smallest = math.ceil(self.size / min(self.scales, default=1.0)) if self.n_crops else self.size
+        height, width = images.shape[-2:]
+        factor = smallest / min(height, width)
+        if factor <= 1:
+            return images
+        return self._resize(images, max(smallest, round(height * factor)), max(smallest, round(width * factor)))
+
+    def _resize(self, images: Tensor, height: int, width: int) -> Tensor:
+        if images.shape[-2:] == (height, width):
+            return images
+        return F.interpolate(images, (height, width), mode="bicubic", align_corners=False, antialias=self.antialias)
+
+
+def _spread(span: int, count: int) -> list[int]:
+    """``count`` integers from 0 to ``span``, both ends included; the middle if there is only one."""
+    return [span // 2] if count == 1 else [round(span * i / (count - 1)) for i in range(count)]

@@ -1,0 +1,64 @@
+"""Tiny models and images, made on the spot."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage import data
+from torch import Tensor
+
+from mslique import MSLIQE
+
+TEXT = {"context_length": 16, "vocab_size": 49408, "width": 8, "heads": 2, "layers": 1}
+VISION = {
+    "resnet": {"layers": [1, 1, 1, 1], "width": 4, "head_width": 16, "image_size": 64},
+    "transformer": {"layers": 1, "width": 16, "head_width": 8, "patch_size": 16, "image_size": 32},
+}
+
+
+def backbone(kind: str = "resnet") -> dict[str, Any]:
+    return {"embed_dim": 16, "quick_gelu": True, "init_logit_scale": 4.6, "vision_cfg": VISION[kind], "text_cfg": TEXT}
+
+
+@pytest.fixture(scope="session")
+def tiny_backbone() -> dict[str, Any]:
+    return backbone()
+
+
+@pytest.fixture(scope="session")
+def tiny_model() -> Callable[..., MSLIQE]:
+    """Makes an untrained MSLIQE in eval mode, with the residual blocks that begin as zero switched on."""
+
+    def make(kind: str = "resnet", seed: int = 0, **config: Any) -> MSLIQE:
+        torch.manual_seed(seed)
+        model = MSLIQE(backbone=backbone(kind), **config)
+        with torch.no_grad():
+            for parameter in (p for name, p in model.named_parameters() if name.endswith("bn3.weight")):
+                parameter.fill_(1)
+        return model.eval()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def photo() -> Callable[..., Tensor]:
+    """Cuts a square (3, side, side) in [0, 1] out of one of scikit-image's photographs."""
+
+    def cut(name: str = "astronaut", top: int = 40, left: int = 140, side: int = 160) -> Tensor:
+        pixels = np.asarray(getattr(data, name)())[top : top + side, left : left + side]
+        return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
+
+    return cut
+
+
+@pytest.fixture(scope="session")
+def photo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four photographs as PNG files."""
+    folder = tmp_path_factory.mktemp("photos")
+    for name in ("astronaut", "chelsea", "coffee", "rocket"):
+        Image.fromarray(getattr(data, name)()).save(folder / f"{name}.png")
+    return folder

@@ -1,0 +1,98 @@
+from collections import OrderedDict
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from mslique import UserError
+from mslique.clip import TINY, build_clip, load_openai_weights, openai_name, read_openai_layout, tokenize
+
+
+def test_the_tiny_backbone_fits_in_nine_megabytes() -> None:
+    tensors = build_clip(TINY).state_dict().values()
+    assert sum(t.numel() * t.element_size() for t in tensors) < 9_000_000
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(UserError, match="unknown CLIP backbone 'ViT-Z-99'"):
+        build_clip("ViT-Z-99")
+
+
+def test_a_configuration_that_is_no_clip_is_refused() -> None:
+    with pytest.raises(UserError, match="no CLIP"):
+        build_clip({"embed_dim": 8, "vision": {}})
+
+
+def test_openai_names() -> None:
+    assert openai_name("ViT-B/32") == openai_name("ViT-B-32") == openai_name("ViT-B-32-quickgelu")
+
+
+def test_tokens_are_those_of_openais_vocabulary() -> None:
+    tokens = tokenize(["a photo"], build_clip(TINY))
+    assert tokens.tolist() == [[49406, 320, 1125, 49407] + [0] * 12]  # published ids: <start> a photo <end>
+
+
+@pytest.mark.parametrize("layout", ["plain", "nested", "half", "data parallel", "sizes", "safetensors"])
+def test_every_layout_of_openai_weights_loads_strictly(layout: str, tmp_path: Path) -> None:
+    source = build_clip(TINY)
+    weights: dict = OrderedDict(source.state_dict())
+    path = tmp_path / ("clip.safetensors" if layout == "safetensors" else "clip.pt")
+    if layout == "half":
+        weights = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
+    elif layout == "data parallel":
+        weights = {f"module.{k}": v for k, v in weights.items()}
+    elif layout == "sizes":
+        weights |= {"input_resolution": torch.tensor(64), "vocab_size": torch.tensor(49408)}
+    if layout == "safetensors":
+        save_file({k: v.contiguous() for k, v in weights.items()}, path)
+    else:
+        torch.save({"model_state_dict": weights, "epoch": 3} if layout == "nested" else weights, path)
+    target = build_clip(TINY)
+    load_openai_weights(target, path)
+    tolerance = 1e-3 if layout == "half" else 0.0
+    for name, value in target.state_dict().items():
+        assert value.dtype == source.state_dict()[name].dtype
+        torch.testing.assert_close(value, source.state_dict()[name], rtol=tolerance, atol=tolerance)
+
+
+def test_a_checkpoint_of_another_kind_is_named_with_what_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "resnet.pt"
+    torch.save({"fc.weight": torch.zeros(2, 2)}, path)
+    with pytest.raises(UserError, match=r"resnet\.pt is not in the layout .*fc\.weight.*from_pretrained"):
+        read_openai_layout(path)
+
+
+def test_a_tensor_alone_is_refused(tmp_path: Path) -> None:
+    torch.save(torch.zeros(3), tmp_path / "t.pt")
+    with pytest.raises(UserError, match="holds a Tensor"):
+        read_openai_layout(tmp_path / "t.pt")
+
+
+def test_another_backbones_weights_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "clip.pt"
+    torch.save(build_clip(TINY).state_dict(), path)
+    wider = build_clip(TINY | {"embed_dim": 32})
+    with pytest.raises(UserError, match="does not fit the backbone"):
+        load_openai_weights(wider, path)
+
+
+class Surprise:
+    def __reduce__(self) -> tuple:
+        return (Path("surprise").touch, ())
+
+
+def test_pickled_code_is_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"visual.conv1.weight": Surprise()}, "evil.pt")
+    with pytest.raises(UserError, match="cannot be read as plain weights"):
+        read_openai_layout("evil.pt")
+    assert not (tmp_path / "surprise").exists()
+
+
+def test_missing_and_broken_files(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is not a file"):
+        read_openai_layout(tmp_path / "none.pt")
+    (tmp_path / "broken.safetensors").write_bytes(b"not weights")
+    with pytest.raises(UserError, match="cannot be read"):
+        read_openai_layout(tmp_path / "broken.safetensors")

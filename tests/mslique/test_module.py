@@ -1,0 +1,134 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from lightning.pytorch import Trainer, seed_everything
+from torch.utils.data import DataLoader, TensorDataset
+
+from mslique import MSLIQE, UserError, fidelity_loss, srcc
+from mslique.datamodule import DegradedPhotos
+from mslique.lightning_cli import run
+from mslique.module import QualityModule
+
+CONFIGS = Path(__file__).parents[2] / "configs" / "mslique"
+QUIET: dict[str, Any] = {
+    "accelerator": "cpu",
+    "logger": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+}
+
+
+def brightness(count: int, datasets: int = 1) -> TensorDataset:
+    """Grey images whose label is their brightness."""
+    labels = torch.linspace(0, 1, count)[torch.randperm(count, generator=torch.Generator().manual_seed(0))]
+    noise = 0.1 * torch.rand(count, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    return TensorDataset(0.9 * labels.view(-1, 1, 1, 1) + noise, labels, torch.arange(count) % datasets)
+
+
+def module(config: dict[str, Any], **options: Any) -> QualityModule:
+    defaults = {"learning_rate": 3e-3, "train_crops": 1, "clip_in_eval_mode": False}
+    return QualityModule(model=config, **{**defaults, **options})
+
+
+@pytest.fixture
+def config(tiny_backbone: dict[str, Any]) -> dict[str, Any]:
+    return {"backbone": tiny_backbone, "n_crops": 1, "crop_rule": "even"}
+
+
+def test_training_learns_a_simple_quality(config: dict[str, Any], tmp_path: Path) -> None:
+    seed_everything(0)
+    data = DataLoader(dataset=brightness(64), batch_size=16)
+    learner = module(config)
+    trainer = Trainer(max_epochs=12, default_root_dir=tmp_path, enable_checkpointing=False, **QUIET)
+    trainer.fit(learner, data, data)
+    assert trainer.callback_metrics["val_srcc"] > 0.9
+
+
+def test_the_logged_correlations_are_means_over_datasets(config: dict[str, Any], tmp_path: Path) -> None:
+    learner, data = module(config).eval(), brightness(15, datasets=2)
+    result = Trainer(default_root_dir=tmp_path, **QUIET).test(learner, DataLoader(dataset=data, batch_size=4))
+    images, labels, ids = data.tensors
+    with torch.no_grad():
+        scores = learner(images)
+    expected = [srcc(scores[ids == k].numpy(), labels[ids == k].numpy()) for k in (0, 1)]
+    assert result[0]["test_srcc"] == pytest.approx(sum(expected) / 2, abs=1e-5)
+
+
+@pytest.mark.parametrize("eval_mode", [True, False])
+def test_clips_mode_in_training_is_a_choice(eval_mode: bool, config: dict[str, Any], tmp_path: Path) -> None:
+    learner = module(config, clip_in_eval_mode=eval_mode, freeze_logit_scale=True)
+    before = {k: v.clone() for k, v in learner.model.clip.state_dict().items()}
+    data = DataLoader(dataset=brightness(8), batch_size=4)
+    Trainer(max_epochs=1, default_root_dir=tmp_path, enable_checkpointing=False, **QUIET).fit(learner, data)
+    after = learner.model.clip.state_dict()
+    assert torch.equal(before["visual.bn1.running_mean"], after["visual.bn1.running_mean"]) == eval_mode
+    assert not torch.equal(before["visual.conv1.weight"], after["visual.conv1.weight"])
+    assert not torch.equal(before["token_embedding.weight"], after["token_embedding.weight"])
+    assert torch.equal(before["logit_scale"], after["logit_scale"])
+
+
+def test_the_loss_is_the_fidelity_loss_over_the_batchs_datasets(config: dict[str, Any]) -> None:
+    learner = module(config, train_crops=None)
+    learner.log = lambda *_, **__: None  # type: ignore[method-assign]
+    batch = tuple(t[:6] for t in brightness(6, datasets=2).tensors)
+    learner.eval()
+    torch.testing.assert_close(learner.training_step(batch, 0), fidelity_loss(learner(batch[0]), *batch[1:]))
+
+
+def test_the_learning_rate_rises_and_then_falls_along_a_cosine(config: dict[str, Any], tmp_path: Path) -> None:
+    learner = module(config, warmup_steps=3, learning_rate=1.0)
+    trainer = Trainer(max_epochs=1, default_root_dir=tmp_path, **QUIET)
+    trainer.strategy.connect(learner)
+    learner.trainer = trainer
+    trainer.fit_loop.setup_data = lambda: None  # type: ignore[method-assign]
+    trainer.fit_loop.max_batches = 20
+    scheduler = learner.configure_optimizers()["lr_scheduler"]["scheduler"]
+    rates = [scheduler.lr_lambdas[0](step) for step in range(21)]
+    assert rates[0] == pytest.approx(0.25) and max(rates) == rates[3]
+    assert rates[10] == pytest.approx(0.5) and rates[20] == pytest.approx(0)
+
+
+def test_a_run_of_the_data_module_can_be_repeated(config: dict[str, Any], photo_folder: Path, tmp_path: Path) -> None:
+    def losses() -> list[float]:
+        seed_everything(5)
+        data = DegradedPhotos(str(photo_folder), crop_size=64, batch_size=4, samples_per_epoch=8, val_samples=8)
+        learner = module(config)
+        trainer = Trainer(max_epochs=2, default_root_dir=tmp_path, enable_checkpointing=False, **QUIET)
+        trainer.fit(learner, data)
+        return [trainer.callback_metrics[name].item() for name in ("train_loss", "val_plcc")]
+
+    assert losses() == losses()
+
+
+def test_training_can_start_from_a_shared_model(config: dict[str, Any], tmp_path: Path) -> None:
+    model = MSLIQE(**config).eval()
+    model.save_pretrained(tmp_path)
+    images = torch.rand(1, 3, 64, 64)
+    torch.testing.assert_close(QualityModule(pretrained=str(tmp_path)).eval()(images), model(images))
+
+
+def test_exactly_one_starting_point_is_needed(config: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="either"):
+        QualityModule()
+    with pytest.raises(UserError, match="either"):
+        QualityModule(model=config, pretrained="x")
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_configuration_runs(path: Path, photo_folder: Path, tmp_path: Path) -> None:
+    text = path.read_text()
+    assert yaml.safe_load(text)["model"]["class_path"] == "mslique.module.QualityModule"
+    options = [
+        f"--config={path}",
+        f"--data.folder={photo_folder}",
+        f"--trainer.default_root_dir={tmp_path}",
+        f"--trainer.logger.init_args.save_dir={tmp_path}",
+        "--trainer.accelerator=cpu",
+        "--trainer.fast_dev_run=1",
+        "--data.batch_size=2",
+    ]
+    trainer = run(["fit", *options]).trainer
+    assert trainer.state.finished and "train_loss" in trainer.callback_metrics

@@ -1,0 +1,54 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from mslique import MSLIQE, UserError
+from mslique.datamodule import DegradedPhotos
+from mslique.module import QualityModule
+from mslique.sharing import export_checkpoint
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tiny_backbone: dict[str, Any], photo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    seed_everything(11)
+    learner = QualityModule(model={"backbone": tiny_backbone, "n_crops": 2}, clip_in_eval_mode=False)
+    data = DegradedPhotos(str(photo_folder), crop_size=64, batch_size=4, samples_per_epoch=8, val_samples=8)
+    saving = ModelCheckpoint(folder, "best", monitor="val_srcc", mode="max")
+    options: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    Trainer(max_epochs=1, accelerator="cpu", callbacks=[saving], **options).fit(learner, data)
+    return folder / "best.ckpt"
+
+
+def test_an_exported_model_scores_as_the_checkpoint(checkpoint: Path, tmp_path: Path) -> None:
+    export_checkpoint(checkpoint, tmp_path)
+    images = torch.rand(2, 3, 80, 90)
+    expected = QualityModule.load_from_checkpoint(checkpoint, weights_only=True).eval()(images)
+    torch.testing.assert_close(MSLIQE.from_pretrained(tmp_path)(images), expected)
+    assert json.loads((tmp_path / "config.json").read_text())["n_crops"] == 2
+
+
+def test_the_card_tells_data_command_seed_and_correlations(
+    checkpoint: Path, photo_folder: Path, tmp_path: Path
+) -> None:
+    export_checkpoint(checkpoint, tmp_path, command="lightning fit PHOTOS", data="Four cats.", measured="SRCC 0.9")
+    card = (tmp_path / "README.md").read_text()
+    for expected in ("lightning fit PHOTOS", "Four cats.", "SRCC 0.9", "Seed 11", "1 epochs", "| val_srcc |"):
+        assert expected in card
+    assert str(photo_folder) not in card and "library_name: mslique" in card.split("---")[1]
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is not a file"):
+        export_checkpoint(tmp_path / "none.ckpt", tmp_path)
+    torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
+    with pytest.raises(UserError, match="not a checkpoint of mslique"):
+        export_checkpoint(tmp_path / "other.ckpt", tmp_path)
+    (tmp_path / "text.ckpt").write_text("hello")
+    with pytest.raises(UserError, match="cannot be read"):
+        export_checkpoint(tmp_path / "text.ckpt", tmp_path)
