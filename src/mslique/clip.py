@@ -48,6 +48,17 @@ def image_size(clip: Any) -> int:
     return int(size if isinstance(size, int) else size[0])
 
 
+def remove_stem_mean(clip: Any) -> None:
+    """Take the mean out of the first layer's filters, so that an untrained backbone begins by looking at detail.
+
+    [ours] Natural images are mostly low frequencies: with random filters the first layer shows brightness and little
+    else, and learning to see blur and noise takes far longer. Training may bring the mean back.
+    """
+    with torch.no_grad():
+        weight = clip.visual.conv1.weight
+        weight -= weight.mean(dim=(2, 3), keepdim=True)
+
+
 def tokenize(prompts: list[str], clip: Any) -> Tensor:
     """(len(prompts), context length) int64 tokens of OpenAI's byte-pair vocabulary."""
     from open_clip import SimpleTokenizer

@@ -15,6 +15,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import CatMetric
 
+from .clip import remove_stem_mean
 from .correlation import plcc, srcc
 from .errors import UserError
 from .fidelity_loss import fidelity_loss
@@ -39,6 +40,7 @@ class QualityModule(LightningModule):
         train_crops: random crops per scale in training; None trains with the model's own views [ours].
         clip_in_eval_mode: keep CLIP in eval mode in training, as LIQE does. A ResNet from scratch needs False.
         freeze_logit_scale: as LIQE does.
+        zero_mean_stem: start from :func:`mslique.clip.remove_stem_mean`; for a model with random weights only.
 
     Raises:
         UserError: both or neither of ``model`` and ``pretrained`` are given.
@@ -55,12 +57,17 @@ class QualityModule(LightningModule):
         train_crops: int | None = None,
         clip_in_eval_mode: bool = True,
         freeze_logit_scale: bool = True,
+        zero_mean_stem: bool = False,
     ) -> None:
         super().__init__()
         if (model is None) == (pretrained is None):
             raise UserError("give the quality model either a configuration (model) or a folder or hub id (pretrained)")
+        if zero_mean_stem and pretrained is not None:
+            raise UserError("zero_mean_stem would spoil pretrained weights: leave it out")
         self.save_hyperparameters()
         self.model: MSLIQE = MSLIQE(**model) if pretrained is None else MSLIQE.from_pretrained(pretrained)  # type: ignore
+        if zero_mean_stem:
+            remove_stem_mean(self.model.clip)
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.warmup_steps = warmup_steps

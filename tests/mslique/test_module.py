@@ -110,6 +110,17 @@ def test_training_can_start_from_a_shared_model(config: dict[str, Any], tmp_path
     torch.testing.assert_close(QualityModule(pretrained=str(tmp_path)).eval()(images), model(images))
 
 
+def test_a_zero_mean_stem_is_blind_to_brightness_until_trained(config: dict[str, Any], tmp_path: Path) -> None:
+    dark, bright = torch.full((1, 3, 64, 64), 0.2), torch.full((1, 3, 64, 64), 0.8)
+    for zero_mean in (True, False):
+        stem = module(config, zero_mean_stem=zero_mean).model.clip.visual.conv1
+        same = torch.allclose(stem(dark)[..., 1:-1, 1:-1], stem(bright)[..., 1:-1, 1:-1], atol=1e-6)
+        assert same == zero_mean
+    MSLIQE(**config).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="spoil"):
+        QualityModule(pretrained=str(tmp_path), zero_mean_stem=True)
+
+
 def test_exactly_one_starting_point_is_needed(config: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="either"):
         QualityModule()
