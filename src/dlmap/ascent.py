@@ -112,7 +112,7 @@ def pad(images: Tensor, multiple: int) -> Tensor:
 def _evaluate(
     state: Tensor, reference: Tensor, size: torch.Size, prior: DiffusionPrior, objective: MAPObjective
 ) -> tuple[Tensor, Terms]:
-    """Noise (B, S, C, h, w) -> images (B, 3, H, W) and terms with (B, K) entries, K images from each state."""
+    """Noise (B, 2, C, h, w) -> images (B, 3, H, W) and terms with (B, K) entries, K images from each state."""
     latents = prior.sample(state)
     count = latents.shape[1]
     images = prior.decode(latents.flatten(0, 1))[..., : size[0], : size[1]]

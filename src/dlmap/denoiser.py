@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from diffusers import UNet2DConditionModel, UNet2DModel
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from mslique import UserError
 
@@ -37,9 +36,6 @@ class Denoiser(nn.Module):
     index, so that its borders fall elsewhere at every step and leave no trace; this is exactly invertible, since both
     directions use the same grid at the same index.
 
-    With gradients enabled only the latents of each call are kept, and its activations are computed again in the
-    backward pass, so that memory does not grow with the number of calls.
-
     Args:
         unet: a diffusers U-Net; its weights are frozen.
         schedule: grid and prediction type.
@@ -50,6 +46,9 @@ class Denoiser(nn.Module):
     Raises:
         UserError: unknown precision or prediction type.
     """
+
+    unet: nn.Module
+    condition: Tensor | None
 
     def __init__(
         self,
@@ -74,20 +73,15 @@ class Denoiser(nn.Module):
 
     def forward(self, latents: Tensor, i: int) -> Tensor:
         """Noise prediction at grid index ``i`` in 1..N for latents (B, C, h, w); same shape and dtype."""
-        x = latents.to(self.dtype)
-        if torch.is_grad_enabled() and x.requires_grad:
-            out = checkpoint(self._network, x, i, use_reentrant=False, preserve_rng_state=False)
-        else:
-            out = self._network(x, i)
+        out = self._network(latents.to(self.dtype), i)
         return self._noise(out.to(latents.dtype), latents, i)
 
     def _network(self, x: Tensor, i: int) -> Tensor:
         if self.patch == 1:
             return self._unet(x, i)
         height, width = x.shape[-2:]
-        top, left = divmod(
-            5 * i % self.patch**2, self.patch
-        )  # 5 is coprime to every patch area used: all offsets occur
+        # 5 is coprime to the areas 4 and 16: consecutive steps are far apart and every offset occurs
+        top, left = divmod(5 * i % self.patch**2, self.patch)
         borders = (left, self.margin - left, top, self.margin - top)
         padded = F.pad(x, borders, mode="reflect" if min(height, width) > self.margin else "replicate")
         out = F.pixel_shuffle(self._unet(F.pixel_unshuffle(padded, self.patch), i), self.patch)

@@ -66,7 +66,7 @@ class PriorTraining(L.LightningModule):
         loss = self._loss(images, torch.Generator().manual_seed(index))
         self.log("val/v_loss", loss, prog_bar=True, sync_dist=True)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         optimizer = AdamW(self.unet.parameters(), lr=self.learning_rate, weight_decay=1e-3, betas=(0.9, 0.99))
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = OneCycleLR(optimizer, self.learning_rate, total_steps=steps, pct_start=0.05)

@@ -12,7 +12,7 @@ from mslique import UserError
 from .codec import Codec, Identity
 from .denoiser import Denoiser, patch_size
 from .schedule import make_schedule
-from .solvers import make_solver
+from .solvers import generate_reversibly, invert, make_solver
 
 
 class DiffusionPrior(nn.Module):
@@ -93,21 +93,22 @@ class DiffusionPrior(nn.Module):
         """The codec alone: latents (B, C, h, w) -> images (B, 3, H, W) in [0, 1]."""
         return self.codec.decode(latents)
 
+    @torch.no_grad()
     def invert_latents(self, latents: Tensor) -> Tensor:
-        """Clean latents (B, C, h, w) -> noise state (B, S, C, h, w) of the solver, in the coupling's precision."""
-        return self.solver.invert(latents.to(_coupling_dtype(latents.device)), self.denoiser)
+        """Clean latents (B, C, h, w) -> noise state (B, 2, C, h, w) of the solver, in the coupling's precision."""
+        return invert(latents.to(_coupling_dtype(latents.device)), self.solver.moves, self.denoiser)
 
     def sample(self, noise: Tensor) -> Tensor:
-        """Noise state (B, S, C, h, w) -> clean latents (B, K, C, h, w); EDICT gives K = 2 images that it couples."""
-        return self.solver.generate(noise, self.denoiser)
+        """Noise state (B, 2, C, h, w) -> clean latents (B, K, C, h, w); EDICT gives K = 2 images that it couples."""
+        return generate_reversibly(noise, self.solver.moves, self.denoiser)[:, : self.solver.images]
 
-    @torch.no_grad()
     def invert(self, images: Tensor) -> Tensor:
-        """f^-1: images (B, 3, H, W) in [0, 1] -> the solver's noise state (B, S, C, h, w)."""
-        return self.invert_latents(self.encode(images))
+        """f^-1: images (B, 3, H, W) in [0, 1] -> the solver's noise state (B, 2, C, h, w)."""
+        with torch.no_grad():
+            return self.invert_latents(self.encode(images))
 
     def generate(self, noise: Tensor) -> Tensor:
-        """f: noise state (B, S, C, h, w) -> images (B, 3, H, W) in [0, 1]; differentiable."""
+        """f: noise state (B, 2, C, h, w) -> images (B, 3, H, W) in [0, 1]; differentiable."""
         return self.decode(self.sample(noise)[:, 0])
 
 

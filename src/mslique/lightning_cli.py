@@ -25,6 +25,8 @@ class _CLI(LightningCLI):
             if "output" not in config.model.init_args:
                 raise UserError(f"--output is not an option of {config.model.class_path}: leave it out")
             config.model.init_args.output = config.output
+            if config.trainer.default_root_dir is None:  # config.yaml then lies beside the results
+                config.trainer.default_root_dir = config.output
 
 
 def run(args: Sequence[str] | None = None) -> LightningCLI:

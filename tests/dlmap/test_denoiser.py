@@ -40,15 +40,6 @@ def test_v_prediction_agrees_with_diffusers() -> None:
     torch.testing.assert_close(a * x + b * model(x, i), theirs, rtol=1e-5, atol=1e-5)
 
 
-def test_recomputing_gives_the_gradient_of_plain_autograd() -> None:
-    model, x = Denoiser(unet(2), grid("v_prediction"), patch=2), latents(side=16).float().requires_grad_()
-    (gradient,) = torch.autograd.grad(model(x, 3).square().sum(), x)
-    plain = model._noise(model._network(x, 3), x, 3)
-    (expected,) = torch.autograd.grad(plain.square().sum(), x)
-    torch.testing.assert_close(gradient, expected, rtol=1e-6, atol=1e-7)
-    assert all(p.grad is None and not p.requires_grad for p in model.parameters())
-
-
 def test_patches_move_with_the_step_and_their_prediction_with_them() -> None:
     """A network that marks the first pixel of each patch: over 4 steps every pixel is marked once."""
     network = unet(2)

@@ -54,7 +54,7 @@ def test_a_folder_is_enhanced(folder: Path, tmp_path: Path, models: list[str]) -
         assert after.size == before.size and after.mode == "RGB"
         assert float(row["quality_after"]) != float(row["quality_before"])
     files = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*") if p.is_file())
-    assert files == ["a.png", "b.png", "results.csv", "sub/c.png"]
+    assert files == ["a.png", "b.png", "config.yaml", "results.csv", "sub/c.png"]
 
 
 def test_the_result_does_not_depend_on_the_batch(folder: Path, tmp_path: Path, models: list[str]) -> None:
@@ -91,13 +91,13 @@ def test_the_short_form_and_a_single_file(folder: Path, tmp_path: Path, models: 
         ("--model.prior.path=nowhere", "nowhere is not a diffusers folder"),
         ("--model.objective.quality.model=nowhere", "nowhere is neither a folder"),
         ("--trainer.inference_mode=true", "--trainer.inference_mode false"),
-        ("--model.output=/dev/null", "is a file: give a folder"),
+        ("--output=/dev/null", "is a file: give a folder"),
     ],
 )
 def test_a_users_mistake_is_one_sentence(
     option: str, sentence: str, folder: Path, tmp_path: Path, models: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = ["predict", "--config", str(CONFIG), "--data.folder", str(folder), f"--model.output={tmp_path}/out"]
+    config = ["predict", "--config", str(CONFIG), "--data.folder", str(folder), "--output", str(tmp_path / "out")]
     assert lightning_cli.main([*config, *models, option]) == 1
     error = capsys.readouterr().err
     assert sentence in error and "Traceback" not in error
