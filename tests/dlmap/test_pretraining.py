@@ -1,0 +1,56 @@
+"""``lightning fit`` of a tiny prior on tiny photos; the folder that it writes is a prior."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from toys import photos, unet
+
+from dlmap import DiffusionPrior
+from dlmap.images import save_png
+from dlmap.pretraining import PriorTraining
+from mslique import lightning_cli
+
+CONFIG = Path(__file__).parents[2] / "configs" / "dlmap" / "pretrain_tiny.yaml"
+
+
+def test_loss_of_a_perfect_network_is_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For black images v = alpha noise + sigma, and what the network sees, sigma noise - alpha, tells the noise."""
+    training = PriorTraining(dict(unet(2).config), "unused")
+    alphas = training.scheduler.alphas_cumprod
+
+    class Perfect(torch.nn.Module):
+        def forward(self, x, t):  # type: ignore[no-untyped-def]
+            alpha, sigma = alphas[t].sqrt()[:, None, None, None], (1 - alphas[t]).sqrt()[:, None, None, None]
+            noise = (x + alpha) / sigma
+            return type("Out", (), {"sample": alpha * noise + sigma})
+
+    monkeypatch.setattr(training, "unet", Perfect())
+    assert training._loss(torch.zeros(4, 3, 16, 16)).item() < 1e-8
+
+
+def test_fit_writes_a_prior(tmp_path: Path) -> None:
+    save_png(photos(1, 40, 40)[0], tmp_path / "photos" / "a.png")
+    options = {
+        "--data.folder": tmp_path / "photos",
+        "--output": tmp_path / "prior",
+        "--data.size": 16,
+        "--data.samples": 32,
+        "--data.val_samples": 8,
+        "--data.batch_size": 8,
+        "--trainer.default_root_dir": tmp_path,
+        "--trainer.logger": "false",
+        "--trainer.enable_checkpointing": "false",
+        "--trainer.callbacks": "[]",
+        "--trainer.accelerator": "cpu",
+        "--trainer.precision": "32",
+        "--trainer.val_check_interval": 1.0,
+        "--model.config": json.dumps({key: value for key, value in unet(2).config.items() if not key.startswith("_")}),
+    }
+    arguments = [f"{key}={value}" for key, value in options.items()]
+    assert lightning_cli.main(["fit", "--config", str(CONFIG), *arguments]) == 0
+    prior = DiffusionPrior.from_pretrained(str(tmp_path / "prior"), num_steps=3)
+    assert prior.schedule.prediction_type == "v_prediction"
+    with torch.no_grad():
+        torch.testing.assert_close(prior.generate(prior.invert(photos())), photos(), rtol=0, atol=1e-6)
