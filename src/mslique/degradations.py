@@ -70,8 +70,8 @@ def rescale(image: Pixels, severity: float, rng: Generator) -> Pixels:
 
 
 def jpeg(image: Pixels, severity: float, rng: Generator) -> Pixels:
-    """JPEG of quality 60 down to 5."""
-    return _through_file(image, format="JPEG", quality=round(60 - 55 * severity))
+    """JPEG of quality 45 down to 5."""
+    return _through_file(image, format="JPEG", quality=round(45 - 40 * severity))
 
 
 def jpeg2000(image: Pixels, severity: float, rng: Generator) -> Pixels:
@@ -80,14 +80,14 @@ def jpeg2000(image: Pixels, severity: float, rng: Generator) -> Pixels:
 
 
 def contrast(image: Pixels, severity: float, rng: Generator) -> Pixels:
-    """Contrast lowered to 0.9 down to 0.4 about the mean grey."""
+    """Contrast lowered to 0.9 down to 0.45 about the mean grey."""
     mean = image.mean()
-    return _clip(mean + (0.9 - 0.5 * severity) * (image - mean))
+    return _clip(mean + (0.9 - 0.45 * severity) * (image - mean))
 
 
 def exposure(image: Pixels, severity: float, rng: Generator) -> Pixels:
-    """Under- or overexposure by 0.3 to 1.8 stops, in linear light (gamma 2.2), clipped."""
-    stops = (0.3 + 1.5 * severity) * (1 if rng.random() < 0.5 else -1)
+    """Under- or overexposure by 0.3 to 1.3 stops, in linear light (gamma 2.2), clipped."""
+    stops = (0.3 + severity) * (1 if rng.random() < 0.5 else -1)
     return _clip(image * np.float32(2 ** (stops / 2.2)))
 
 
@@ -102,6 +102,8 @@ DEGRADATIONS: dict[str, Degradation] = {
     for f in (gaussian_blur, motion_blur, gaussian_noise, shot_noise, rescale, jpeg, jpeg2000, contrast, exposure,
               oversharpening)
 }  # fmt: skip
+GLOBAL_CHANGES = ("contrast", "exposure")
+"""Drawn half as often as the others: without the original a dark or soft photograph may well be meant that way."""
 COUNT_SHARES = (0.15, 0.5, 0.25, 0.1)
 """Shares of images with 0 (clean), 1, 2 and 3 degradations."""
 
@@ -118,7 +120,8 @@ def degrade(image: Tensor, rng: Generator) -> Tensor:
     """
     pixels = image.permute(1, 2, 0).numpy()
     count = rng.choice(len(COUNT_SHARES), p=COUNT_SHARES)
-    for name in rng.choice(list(DEGRADATIONS), size=count, replace=False):
+    weights = np.array([0.5 if name in GLOBAL_CHANGES else 1.0 for name in DEGRADATIONS])
+    for name in rng.choice(list(DEGRADATIONS), size=count, replace=False, p=weights / weights.sum()):
         pixels = DEGRADATIONS[name](pixels, rng.uniform(), rng)
     return torch.from_numpy(np.ascontiguousarray(pixels.astype(np.float32).transpose(2, 0, 1)))
 

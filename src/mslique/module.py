@@ -65,7 +65,7 @@ class QualityModule(LightningModule):
         if zero_mean_stem and pretrained is not None:
             raise UserError("zero_mean_stem would spoil pretrained weights: leave it out")
         self.save_hyperparameters()
-        self.model: MSLIQE = MSLIQE(**model) if pretrained is None else MSLIQE.from_pretrained(pretrained)  # type: ignore
+        self.model = MSLIQE.from_pretrained(pretrained) if pretrained is not None else MSLIQE(**(model or {}))
         if zero_mean_stem:
             remove_stem_mean(self.model.clip)
         self.learning_rate = learning_rate
