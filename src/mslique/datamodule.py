@@ -15,7 +15,7 @@ HELD_OUT = 0.1
 class DegradedPhotos(LightningDataModule):
     """Synthetically degraded crops, labelled by a full-reference measure. A batch is (images, labels, dataset ids).
 
-    Training samples are new in every epoch and fixed by (seed, epoch, index). Validation samples are the same in every
+    Training samples are fixed by (seed, epoch, index). Validation samples are the same in every
     epoch and every run; the test set is the validation set.
 
     Args:
@@ -28,6 +28,8 @@ class DegradedPhotos(LightningDataModule):
         val_samples: validation images.
         seed: of photos, crops and degradations in training; validation has its own.
         num_workers: processes that prepare images.
+        distinct_samples: number of different training samples, kept in memory (by every worker) and shown again and
+            again, a multiple of ``versions``; None: an endless stream of new ones.
 
     Raises:
         UserError: a folder that is missing or holds too few photographs, or a crop size that is too small.
@@ -46,10 +48,13 @@ class DegradedPhotos(LightningDataModule):
         val_samples: int = 240,
         seed: int = 0,
         num_workers: int = 0,
+        distinct_samples: int | None = None,
     ) -> None:
         super().__init__()
         if crop_size < 64:
             raise UserError(f"crop_size is {crop_size}: the labels need crops of at least 64 pixels")
+        if distinct_samples is not None and (distinct_samples < versions or distinct_samples % versions):
+            raise UserError(f"distinct_samples is {distinct_samples}: give a multiple of versions ({versions})")
         self.save_hyperparameters()
         self.folder = folder
         self.val_folder = val_folder
@@ -60,12 +65,19 @@ class DegradedPhotos(LightningDataModule):
         self.val_samples = val_samples
         self.seed = seed
         self.num_workers = num_workers
+        self.distinct_samples = distinct_samples
 
     def setup(self, stage: str) -> None:
         """Find the photographs. Only fitting needs ``folder`` where a ``val_folder`` is given."""
         train, val = self._split(stage)
         self.train_set = DegradedCrops(
-            train, self.samples_per_epoch, self.crop_size, self.seed, self.versions, vary=True
+            train,
+            self.samples_per_epoch,
+            self.crop_size,
+            self.seed,
+            self.versions,
+            vary=True,
+            distinct=self.distinct_samples,
         )
         self.val_set = DegradedCrops(val, self.val_samples, self.crop_size, self.VAL_SEED)
 

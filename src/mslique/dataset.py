@@ -35,10 +35,20 @@ class DegradedCrops(Dataset[tuple[Tensor, Tensor, int]]):
         seed: of everything random.
         versions: degradations of each crop.
         vary: turn, mirror and recolour the crops at random before they are degraded.
+        distinct: number of different samples (a multiple of ``versions``), kept in memory in 8 bits; later indices show
+            them again in another order, mirrored or not. None: every index is another sample. Degrading and labelling
+            cost several times what a small network does.
     """
 
     def __init__(
-        self, paths: Sequence[Path], length: int, crop_size: int, seed: int, versions: int = 1, vary: bool = False
+        self,
+        paths: Sequence[Path],
+        length: int,
+        crop_size: int,
+        seed: int,
+        versions: int = 1,
+        vary: bool = False,
+        distinct: int | None = None,
     ) -> None:
         self.paths = list(paths)
         self.length = length
@@ -46,15 +56,35 @@ class DegradedCrops(Dataset[tuple[Tensor, Tensor, int]]):
         self.seed = seed
         self.versions = versions
         self.vary = vary
+        self.distinct = distinct
+        self._kept: dict[int, tuple[Tensor, Tensor]] = {}
 
     def __len__(self) -> int:
         return self.length
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, int]:
         """Image (3, s, s) in [0, 1], label in [0, 100] (see :mod:`mslique.labels`), dataset id 0."""
+        if self.distinct is None:
+            return *self._sample(index), 0
+        shown = self._shown(index, self.distinct)
+        if shown not in self._kept:
+            image, label = self._sample(shown)
+            self._kept[shown] = ((255 * image).round().byte(), label)
+        kept, label = self._kept[shown]
+        mirrored = default_rng((self.seed, 5, index)).random() < 0.5
+        return (kept.flip(-1) if mirrored else kept).float() / 255, label, 0
+
+    def _sample(self, index: int) -> tuple[Tensor, Tensor]:
         original = self._original(index // self.versions)
         image = degrade(original, default_rng((self.seed, 3, index)))
-        return image, reference_quality(image[None], original[None])[0], 0
+        return image, reference_quality(image[None], original[None])[0]
+
+    def _shown(self, index: int, distinct: int) -> int:
+        """Which of the distinct samples this index shows; the versions of a crop stay together."""
+        crop, version = divmod(index, self.versions)
+        round_, position = divmod(crop, distinct // self.versions)
+        order = default_rng((self.seed, 4, round_)).permutation(distinct // self.versions)
+        return int(order[position]) * self.versions + version
 
     def _original(self, number: int) -> Tensor:
         round_, position = divmod(number, len(self.paths))
