@@ -2,9 +2,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, LDMPipeline
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    LDMPipeline,
+    PNDMScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
 from test_codec import vae
 from toys import SCHEDULE, photos, prior, save_prior, unet
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from dlmap import DiffusionPrior
 from dlmap.solvers import generate
@@ -70,3 +78,35 @@ def test_pickled_weights_are_not_read(tmp_path: Path) -> None:
     weights.unlink()
     with pytest.raises(UserError, match="not a diffusers folder with safetensors"):
         DiffusionPrior.from_pretrained(str(tmp_path))
+
+
+def stable_diffusion(folder: Path) -> StableDiffusionPipeline:
+    """Stable Diffusion's parts, a few thousand parameters each, with a vocabulary of four tokens."""
+    torch.manual_seed(0)
+    (folder / "vocab.json").write_text('{"<|startoftext|>": 0, "<|endoftext|>": 1, "a</w>": 2, "a": 3}')
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    tokenizer = CLIPTokenizer.from_pretrained(folder, model_max_length=7)
+    text = CLIPTextConfig(
+        vocab_size=4, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2,
+        max_position_embeddings=7, bos_token_id=0, eos_token_id=1, pad_token_id=1,
+    )  # fmt: skip
+    network = UNet2DConditionModel(
+        block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4, cross_attention_dim=8, attention_head_dim=2,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+    )  # fmt: skip
+    scheduler = PNDMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, steps_offset=1)
+    return StableDiffusionPipeline(
+        vae(), CLIPTextModel(text), tokenizer, network, scheduler, None, None, requires_safety_checker=False
+    )
+
+
+def test_stable_diffusion_is_conditioned_on_the_empty_prompt(tmp_path: Path) -> None:
+    pipe = stable_diffusion(tmp_path)
+    pipe.save_pretrained(tmp_path / "sd")
+    model = DiffusionPrior.from_pretrained(str(tmp_path / "sd"), num_steps=5)
+    expected = pipe.encode_prompt("", "cpu", 1, do_classifier_free_guidance=False)[0]
+    assert model.denoiser.condition is not None
+    torch.testing.assert_close(model.denoiser.condition, expected)
+    latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert (model.sample(model.invert_latents(latents))[:, 0] - latents).abs().max() < 1e-10

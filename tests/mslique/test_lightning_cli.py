@@ -1,0 +1,31 @@
+import pytest
+
+from mslique import UserError
+from mslique.lightning_cli import main, sentence
+
+
+def test_a_users_mistake_is_a_sentence_even_when_wrapped(capsys: pytest.CaptureFixture[str]) -> None:
+    def wrapped() -> None:
+        raise ValueError("Problem with given class_path") from UserError("no such folder: give another")
+
+    assert sentence(wrapped) == 1
+    assert capsys.readouterr().err == "error: no such folder: give another\n"
+
+
+def test_other_errors_are_not_hidden() -> None:
+    with pytest.raises(ValueError, match="invalid literal"):
+        sentence(int, "x")
+
+
+@pytest.mark.parametrize("subcommand", ["fit", "validate", "test", "predict"])
+def test_every_subcommand_explains_itself(subcommand: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([subcommand, "--help"])
+    assert stop.value.code == 0
+    assert "--output" in capsys.readouterr().out
+
+
+def test_output_where_there_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    model = ["--model=mslique.module.QualityModule", "--model.pretrained=x", "--data=mslique.datamodule.DegradedPhotos"]
+    assert main(["fit", *model, "--data.folder=y", "--output=z"]) == 1
+    assert "--output is not an option of mslique.module.QualityModule" in capsys.readouterr().err
