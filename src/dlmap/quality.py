@@ -1,14 +1,8 @@
 """Quality models on a common scale: 0 (worst) to 100 (best)."""
 
-import torch
 from torch import Tensor, nn
 
-from mslique import MSLIQE
-
-
-def calibrate(scores: Tensor, center: float, scale: float) -> Tensor:
-    """Raw scores of any range -> 100 / (1 + exp(-(s - center) / scale)), which saturates at both ends."""
-    return 100 * torch.sigmoid((scores - center) / scale)
+from mslique import MSLIQE, Calibration
 
 
 class MSLIQEQuality(nn.Module):
@@ -26,8 +20,8 @@ class MSLIQEQuality(nn.Module):
     def __init__(self, model: str = "data/mslique-tiny", center: float = 1.98447, scale: float = 0.93984) -> None:
         super().__init__()
         self.model = MSLIQE.from_pretrained(model).eval().requires_grad_(False)
-        self.center, self.scale = center, scale
+        self.calibration = Calibration(center, scale)
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] -> (B,) in [0, 100]; differentiable."""
-        return calibrate(self.model(images), self.center, self.scale)
+        return self.calibration(self.model(images))
