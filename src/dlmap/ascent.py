@@ -36,7 +36,10 @@ PUBLISHED = Ascent()
 
 @dataclass(frozen=True)
 class Enhanced:
-    """Result for one image: (3, H, W) in [0, 1] on the CPU, and a value per evaluation, the starting point first."""
+    """Result for one image: (3, H, W) in [0, 1] on the CPU, and a value per evaluation, the starting point first.
+
+    The image is that of the highest objective, so that an ascent that overshoots does no harm [ours].
+    """
 
     image: Tensor
     quality: list[float] = field(default_factory=list)
@@ -63,7 +66,7 @@ def enhance(
     """Diffusion-latent MAP: maximise the objective over the noise, from the inversion of the images.
 
     The images of a batch do not influence one another: an image stops alone, and one whose objective becomes NaN or
-    infinite keeps its last finite image, with a warning. All images that the solver generates from one state are
+    infinite keeps what it has reached, with a warning. All images that the solver generates from one state are
     scored and their objectives summed, as in the authors' entry; the first one is the result.
 
     Args:
@@ -129,15 +132,17 @@ def _record(results: list[Enhanced], moving: list[int], finite: list[bool], imag
         if not finite[row]:
             warnings.warn(
                 f"image {k} of the batch: the objective is not finite after {len(old.quality)} evaluations;"
-                " its last finite image is kept",
+                " the best image so far is kept",
                 stacklevel=3,
             )
             continue
+        value = terms.value[row, 0].item()
+        best = not old.objective or value > max(old.objective)
         results[k] = Enhanced(
-            images[row].detach().cpu(),
+            images[row].detach().cpu() if best else old.image,
             [*old.quality, terms.quality[row, 0].item()],
             [*old.fidelity, terms.fidelity[row, 0].item()],
-            [*old.objective, terms.value[row, 0].item()],
+            [*old.objective, value],
         )
 
 

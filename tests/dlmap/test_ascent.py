@@ -61,6 +61,18 @@ def test_any_size_comes_back_in_its_size() -> None:
         assert result.image.shape == (3, height, width)
 
 
+def test_an_ascent_that_overshoots_gives_its_best_image() -> None:
+    """Far too long steps: the objective rises, then falls."""
+    options = Ascent(iterations=8, step_size=200.0, clip=1e-2)
+    objective = MAPObjective(Brightness(), MSE(), fidelity_weight=1000.0)
+    images = photos(1)
+    (result,) = enhance(images, prior(), objective, options)
+    assert result.objective[-1] < max(result.objective)
+    with torch.no_grad():
+        value = objective(result.image[None], images).value.item()
+    assert value == pytest.approx(max(result.objective), abs=1e-2)
+
+
 def test_padding_reflects() -> None:
     image = torch.arange(6.0).view(1, 1, 1, 6).expand(1, 3, 6, 6)
     assert pad(image, 4)[0, 0, 0].tolist() == [0, 1, 2, 3, 4, 5, 4, 3]
