@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--command", default=UNKNOWN, help="for the model card: how it was trained")
     export.add_argument("--data", type=Path, metavar="FILE", help="for the card: Markdown about the training images")
     export.add_argument("--measured", default=UNKNOWN, help="for the card: results on other images")
+    export.add_argument("--softmax-divisor", type=float, metavar="X", help="replace the one used in training")
     export.set_defaults(run=_export)
 
     convert = commands.add_parser("import", help="turn weights in the layout of OpenAI's CLIP into such a folder")
@@ -86,7 +87,9 @@ def _export(options: argparse.Namespace) -> int:
         if not options.data.is_file():
             raise UserError(f"{options.data} is not a file: give a Markdown file about the training images")
         data = options.data.read_text(encoding="utf-8")
-    export_checkpoint(options.checkpoint, options.folder, options.command, data, options.measured)
+    export_checkpoint(
+        options.checkpoint, options.folder, options.command, data, options.measured, options.softmax_divisor
+    )
     return 0
 
 

@@ -14,7 +14,12 @@ UNKNOWN = "Not recorded."
 
 
 def export_checkpoint(
-    checkpoint: str | Path, folder: str | Path, command: str = UNKNOWN, data: str = UNKNOWN, measured: str = UNKNOWN
+    checkpoint: str | Path,
+    folder: str | Path,
+    command: str = UNKNOWN,
+    data: str = UNKNOWN,
+    measured: str = UNKNOWN,
+    softmax_divisor: float | None = None,
 ) -> MSLIQE:
     """Write a checkpoint of :class:`QualityModule` as a folder for :meth:`MSLIQE.from_pretrained`.
 
@@ -24,13 +29,18 @@ def export_checkpoint(
         command: how the model was trained, for the card.
         data: Markdown for the card: the training images, where they come from and their rights.
         measured: Markdown for the card: results on images that training never saw.
+        softmax_divisor: replaces the one used in training; a larger one keeps scores away from both ends,
+            where their gradient vanishes, and hardly changes their order [ours].
 
     Raises:
         UserError: the file is missing, unreadable, or not a checkpoint of the quality model.
     """
     found = _read(Path(checkpoint))
     record = found[RECORD]
-    model = MSLIQE(**record["config"])
+    config = dict(record["config"])
+    if softmax_divisor is not None:
+        config["softmax_divisor"] = softmax_divisor
+    model = MSLIQE(**config)
     weights = {k.removeprefix(PREFIX): v for k, v in found["state_dict"].items() if k.startswith(PREFIX)}
     model.load_state_dict(weights, strict=True)
     model.eval().save_pretrained(folder)

@@ -110,3 +110,23 @@ def test_mistakes_are_explained(photo_folder: Path, tmp_path: Path) -> None:
         make(tmp_path)
     with pytest.raises(UserError, match="at least 64"):
         make(photo_folder, crop_size=32)
+
+
+def test_kept_samples_come_again_in_another_order_mirrored_or_not(photo_folder: Path) -> None:
+    paths = sorted(photo_folder.iterdir())
+    stream = DegradedCrops(paths, 16, 64, seed=3, versions=2)
+    kept = DegradedCrops(paths, 16, 64, seed=3, versions=2, distinct=8)
+    labels = [kept[index][1].item() for index in range(16)]
+    expected = sorted(stream[index][1].item() for index in range(8))
+    assert sorted(labels[:8]) == expected and sorted(labels[8:]) == expected
+    assert labels[:8] != labels[8:]
+    originals = [stream[index][0] for index in range(8)]
+    for index in range(16):
+        image = kept[index][0]
+        closest = min((image - o.flip(-1) if flip else image - o).abs().max() for o in originals for flip in (0, 1))
+        assert closest <= 0.5 / 255 + 1e-6
+
+
+def test_kept_samples_must_fit_the_versions(photo_folder: Path) -> None:
+    with pytest.raises(UserError, match="distinct_samples is 6: give a multiple of versions"):
+        DegradedPhotos(str(photo_folder), versions=4, distinct_samples=6)

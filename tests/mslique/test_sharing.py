@@ -52,3 +52,11 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.ckpt").write_text("hello")
     with pytest.raises(UserError, match="cannot be read"):
         export_checkpoint(tmp_path / "text.ckpt", tmp_path)
+
+
+def test_the_divisor_of_the_levels_can_be_replaced(checkpoint: Path, tmp_path: Path) -> None:
+    hard = export_checkpoint(checkpoint, tmp_path / "hard")
+    export_checkpoint(checkpoint, tmp_path / "soft", softmax_divisor=7.0)
+    soft = MSLIQE.from_pretrained(str(tmp_path / "soft"))
+    assert soft.softmax_divisor == 7.0 != hard.softmax_divisor
+    torch.testing.assert_close(soft.clip.logit_scale, hard.clip.logit_scale)
