@@ -80,14 +80,14 @@ def jpeg2000(image: Pixels, severity: float, rng: Generator) -> Pixels:
 
 
 def contrast(image: Pixels, severity: float, rng: Generator) -> Pixels:
-    """Contrast lowered to 0.9 down to 0.45 about the mean grey."""
+    """Contrast lowered to 0.95 down to 0.65 about the mean grey."""
     mean = image.mean()
-    return _clip(mean + (0.9 - 0.45 * severity) * (image - mean))
+    return _clip(mean + (0.95 - 0.3 * severity) * (image - mean))
 
 
 def exposure(image: Pixels, severity: float, rng: Generator) -> Pixels:
-    """Under- or overexposure by 0.3 to 1.3 stops, in linear light (gamma 2.2), clipped."""
-    stops = (0.3 + severity) * (1 if rng.random() < 0.5 else -1)
+    """Under- or overexposure by 0.15 to 0.9 stops, in linear light (gamma 2.2), clipped."""
+    stops = (0.15 + 0.75 * severity) * (1 if rng.random() < 0.5 else -1)
     return _clip(image * np.float32(2 ** (stops / 2.2)))
 
 
