@@ -67,7 +67,8 @@ def enhance(
 
     The images of a batch do not influence one another: an image stops alone, and one whose objective becomes NaN or
     infinite keeps what it has reached, with a warning. All images that the solver generates from one state are
-    scored and their objectives summed, as in the authors' entry; the first one is the result.
+    scored and their objectives summed, as in the authors' entry; the better one is the result [ours], since the sum can
+    rise while one of them falls.
 
     Args:
         images: (B, 3, H, W) in [0, 1]; any size, padded by reflection for the prior and cropped back.
@@ -86,10 +87,11 @@ def enhance(
         state = torch.stack([noise[k] for k in moving])
         candidates, terms = _evaluate(state, images[moving], size, prior, objective)
         finite = terms.value.isfinite().all(dim=1).tolist()
-        _record(results, moving, finite, candidates, terms)
-        reached = (terms.quality[:, 0] >= ascent.target).tolist()
+        better = _better(terms)
+        _record(results, moving, finite, candidates[torch.arange(len(moving)), terms.value.argmax(dim=1)], better)
+        reached = (better.quality >= ascent.target).tolist()
         if progress is not None:
-            progress(iteration, terms.value[:, 0].tolist())
+            progress(iteration, better.value.tolist())
         if iteration == ascent.iterations:
             break
         go_on = [ok and not done for ok, done in zip(finite, reached, strict=True)]
@@ -115,14 +117,20 @@ def pad(images: Tensor, multiple: int) -> Tensor:
 def _evaluate(
     state: Tensor, reference: Tensor, size: torch.Size, prior: DiffusionPrior, objective: MAPObjective
 ) -> tuple[Tensor, Terms]:
-    """Noise (B, 2, C, h, w) -> images (B, 3, H, W) and terms with (B, K) entries, K images from each state."""
+    """Noise (B, 2, C, h, w) -> images (B, K, 3, H, W) and terms with (B, K) entries, K images from each state."""
     latents = prior.sample(state)
     count = latents.shape[1]
     images = prior.decode(latents.flatten(0, 1))[..., : size[0], : size[1]]
     terms = objective(images, reference.repeat_interleave(count, dim=0))
     shape = (len(state), count)
     pairs = Terms(terms.quality.view(shape), terms.fidelity.view(shape), terms.value.view(shape))
-    return images.unflatten(0, shape)[:, 0], pairs
+    return images.unflatten(0, shape), pairs
+
+
+def _better(terms: Terms) -> Terms:
+    """Terms (B, K) -> those of the image of each state with the higher objective, (B,)."""
+    best = terms.value.argmax(dim=1, keepdim=True)
+    return Terms(*(values.gather(1, best).squeeze(1) for values in (terms.quality, terms.fidelity, terms.value)))
 
 
 def _record(results: list[Enhanced], moving: list[int], finite: list[bool], images: Tensor, terms: Terms) -> None:
@@ -136,12 +144,12 @@ def _record(results: list[Enhanced], moving: list[int], finite: list[bool], imag
                 stacklevel=3,
             )
             continue
-        value = terms.value[row, 0].item()
+        value = terms.value[row].item()
         best = not old.objective or value > max(old.objective)
         results[k] = Enhanced(
             images[row].detach().cpu() if best else old.image,
-            [*old.quality, terms.quality[row, 0].item()],
-            [*old.fidelity, terms.fidelity[row, 0].item()],
+            [*old.quality, terms.quality[row].item()],
+            [*old.fidelity, terms.fidelity[row].item()],
             [*old.objective, value],
         )
 
