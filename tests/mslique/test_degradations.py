@@ -7,6 +7,7 @@ from numpy.random import default_rng
 from torch import Tensor
 
 from mslique import DEGRADATIONS, degrade, reference_quality
+from mslique.degradations import GLOBAL_CHANGES
 
 Photo = Callable[..., Tensor]
 NAMES = ("astronaut", "chelsea", "coffee")
@@ -26,7 +27,8 @@ def test_the_label_falls_with_the_severity_of_each_degradation(name: str, seed: 
         assert steps.shape == (5, *image.shape) and steps.min() >= 0 and steps.max() <= 1
         labels = reference_quality(steps, image.expand_as(steps))
         assert (labels.diff() < 0).all(), labels
-        assert labels[0] > 45 and labels[-1] < 60, labels
+        worst = 70 if name in GLOBAL_CHANGES else 60  # those are kept mild: a no-reference model can hardly see them
+        assert labels[0] > 45 and labels[-1] < worst, labels
 
 
 def test_a_generator_decides_everything(photo: Photo) -> None:
