@@ -87,8 +87,8 @@ def enhance(
         state = torch.stack([noise[k] for k in moving])
         candidates, terms = _evaluate(state, images[moving], size, prior, objective)
         finite = terms.value.isfinite().all(dim=1).tolist()
-        better = _better(terms)
-        _record(results, moving, finite, candidates[torch.arange(len(moving)), terms.value.argmax(dim=1)], better)
+        chosen, better = _better(candidates, terms)
+        _record(results, moving, finite, chosen, better)
         reached = (better.quality >= ascent.target).tolist()
         if progress is not None:
             progress(iteration, better.value.tolist())
@@ -127,10 +127,12 @@ def _evaluate(
     return images.unflatten(0, shape), pairs
 
 
-def _better(terms: Terms) -> Terms:
-    """Terms (B, K) -> those of the image of each state with the higher objective, (B,)."""
-    best = terms.value.argmax(dim=1, keepdim=True)
-    return Terms(*(values.gather(1, best).squeeze(1) for values in (terms.quality, terms.fidelity, terms.value)))
+def _better(images: Tensor, terms: Terms) -> tuple[Tensor, Terms]:
+    """Images (B, K, 3, H, W), terms (B, K) -> of each state the image with the higher objective, and its terms."""
+    best = terms.value.argmax(dim=1)
+    rows = torch.arange(len(best), device=best.device)
+    chosen = Terms(terms.quality[rows, best], terms.fidelity[rows, best], terms.value[rows, best])
+    return images[rows, best], chosen
 
 
 def _record(results: list[Enhanced], moving: list[int], finite: list[bool], images: Tensor, terms: Terms) -> None:
