@@ -4,6 +4,8 @@ Source: arXiv 2403.06406 (MS-LIQE) and Zhang et al., CVPR 2023 (LIQE). For view 
 and text features f_v and t_k:
 
     logit_k = mean over v of exp(logit_scale) f_v . t_k,   p = softmax(logit / divisor),   score = sum_k k p_k
+
+Where prompts also name scenes and distortions (LIQE), p_k is the sum over the prompts of level k.
 """
 
 from collections.abc import Sequence
@@ -19,7 +21,7 @@ from .clip import Backbone, build_clip, image_size, load_openai_weights, openai_
 from .errors import UserError
 from .pretrained import weights_file
 from .views import CropRule, MultiScaleViews
-from .vocabulary import LEVELS, quality_prompts
+from .vocabulary import LEVELS, PROMPT, quality_prompts
 
 HUB_OPTIONS = ("revision", "cache_dir", "force_download", "local_files_only", "token")
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -38,7 +40,7 @@ class MSLIQE(
     Args:
         backbone: see :data:`mslique.clip.Backbone`; the side of a view is the backbone's image size.
         scales, n_crops, whole_image, stride, crop_rule, antialias: see :class:`MultiScaleViews`.
-        levels: words for the levels, worst to best.
+        levels, prompt, scenes, distortions: see :func:`mslique.vocabulary.quality_prompts`.
         softmax_divisor: divides the logits; 2 in MS-LIQE.
         mean, std: per channel, of the images that the backbone knows.
     """
@@ -56,8 +58,11 @@ class MSLIQE(
         whole_image: bool = True,
         stride: int = 32,
         crop_rule: CropRule = "official",
-        antialias: bool = True,
+        antialias: bool = False,
         levels: Sequence[str] = LEVELS,
+        prompt: str = PROMPT,
+        scenes: Sequence[str] = (),
+        distortions: Sequence[str] = (),
         softmax_divisor: float = 2.0,
         mean: Sequence[float] = CLIP_MEAN,
         std: Sequence[float] = CLIP_STD,
@@ -70,7 +75,7 @@ class MSLIQE(
         constants = {
             "mean": torch.tensor(mean).view(3, 1, 1),
             "std": torch.tensor(std).view(3, 1, 1),
-            "tokens": tokenize(quality_prompts(levels), self.clip),
+            "tokens": tokenize(quality_prompts(levels, prompt, scenes, distortions), self.clip),
             "points": torch.arange(1.0, len(levels) + 1),
         }
         for name, value in constants.items():
@@ -80,7 +85,10 @@ class MSLIQE(
 
     def forward(self, images: Tensor, views: MultiScaleViews | None = None) -> Tensor:
         """(B, 3, H, W) in [0, 1] to scores (B,) in [1, n_levels], float32 or wider, differentiable in the images."""
-        probabilities = self.level_probabilities(images, views)
+        return self.score(self.level_probabilities(images, views))
+
+    def score(self, probabilities: Tensor) -> Tensor:
+        """Probabilities (B, n_levels) to scores (B,): the expected level."""
         return (probabilities * self.points).sum(dim=-1)  # autocast would round a matrix product to bf16
 
     def level_probabilities(self, images: Tensor, views: MultiScaleViews | None = None) -> Tensor:
@@ -93,17 +101,22 @@ class MSLIQE(
         """
         if images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"expected images of shape (B, 3, H, W), received {tuple(images.shape)}")
-        crops = (views or self.views)(images)
-        batch, count = crops.shape[:2]
-        features = self.clip.encode_image(((crops - self.mean) / self.std).flatten(0, 1))
+        return self.probabilities_of_views(list((views or self.views)(images)))
+
+    def probabilities_of_views(self, views: Sequence[Tensor]) -> Tensor:
+        """The views of B images, each (V, 3, s, s) in [0, 1] with a V of its own, to probabilities (B, n_levels)."""
+        crops = torch.cat(list(views))
+        features = self.clip.encode_image((crops - self.mean) / self.std)
         features = F.normalize(features.to(torch.promote_types(features.dtype, torch.float32)), dim=-1)
-        pooled = features.unflatten(0, (batch, count)).mean(dim=1)  # the mean of the logits, which are linear
-        with torch.autocast(images.device.type, enabled=False):
+        parts = features.split([len(image) for image in views])
+        pooled = torch.stack([part.mean(dim=0) for part in parts])  # the mean of the logits, which are linear
+        with torch.autocast(pooled.device.type, enabled=False):
             logits = self.clip.logit_scale.exp() * pooled @ self.text_features().to(pooled).T
-        return (logits / self.softmax_divisor).softmax(dim=-1)
+        probabilities = (logits / self.softmax_divisor).softmax(dim=-1)
+        return probabilities.unflatten(1, (len(self.points), -1)).sum(dim=-1)
 
     def text_features(self) -> Tensor:
-        """(n_levels, embed_dim), normalised; with gradients in training mode, once and without in eval mode."""
+        """(n_prompts, embed_dim), normalised; with gradients in training mode, once and without in eval mode."""
         if self.training:
             return self.clip.encode_text(self.tokens, normalize=True)
         if self._text_cache is None:

@@ -1,7 +1,7 @@
 """The views of an image that the quality model looks at: the whole image and crops at several scales.
 
-The crops of one scale lie on a grid that is computed, never materialised: only the crops in use are cut out, so that a
-12-megapixel photograph costs little more memory than the photograph itself.
+The crops of one scale lie on a grid that is computed, never materialised, and only the pixels of the crops in use are
+resized: views of a 12-megapixel photograph cost little more time and memory than those of a thumbnail.
 
 =========  ==========================================================================================================
 rule       where the ``n_crops`` crops of one scale are
@@ -21,6 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .resize import resized_window
+
 CropRule = Literal["official", "even", "random"]
 
 
@@ -35,7 +37,7 @@ class MultiScaleViews:
         whole_image: begin with the whole image resized to s x s, its aspect ratio ignored (bicubic).
         stride: step of the official grid, in pixels.
         rule: where the crops are, see the table above.
-        antialias: low-pass before downsampling.
+        antialias: low-pass before downsampling; the authors do not.
 
     Raises:
         ValueError: a size, scale, stride or number of crops that leaves no view.
@@ -47,7 +49,7 @@ class MultiScaleViews:
     whole_image: bool = True
     stride: int = 32
     rule: CropRule = "official"
-    antialias: bool = True
+    antialias: bool = False
 
     def __post_init__(self) -> None:
         if min(self.size, self.stride) < 1 or self.n_crops < 0 or any(scale <= 0 for scale in self.scales):
@@ -67,7 +69,7 @@ class MultiScaleViews:
         views = [self._resize(images, self.size, self.size)] if self.whole_image else []
         if self.n_crops:
             for scale in self.scales:
-                views += self._crops(self._scaled(images, scale))
+                views += self._crops(images, scale)
         return torch.stack(views, dim=1)
 
     def offsets(self, height: int, width: int) -> list[tuple[int, int]]:
@@ -97,13 +99,12 @@ class MultiScaleViews:
         ]
         return list(dict.fromkeys(corners))
 
-    def _crops(self, images: Tensor) -> list[Tensor]:
+    def _crops(self, images: Tensor, scale: float) -> list[Tensor]:
         s = self.size
-        return [images[..., top : top + s, left : left + s] for top, left in self.offsets(*images.shape[-2:])]
-
-    def _scaled(self, images: Tensor, scale: float) -> Tensor:
-        height, width = (max(self.size, math.floor(side * scale)) for side in images.shape[-2:])
-        return self._resize(images, height, width)
+        corners = self.offsets(*(max(s, math.floor(side * scale)) for side in images.shape[-2:]))
+        if scale == 1:
+            return [images[..., top : top + s, left : left + s] for top, left in corners]
+        return [resized_window(images, scale, top, left, s, s, self.antialias) for top, left in corners]
 
     def _upsample_small(self, images: Tensor) -> Tensor:
         smallest = math.ceil(self.size / min(self.scales, default=1.0)) if self.n_crops else self.size
