@@ -113,6 +113,39 @@ def load_openai_weights(clip: Any, path: str | Path) -> None:
     logger.info("loaded %s", path)
 
 
+def load_clip_weights(clip: Any, source: str, backbone: Backbone | None) -> None:
+    """Fill ``clip`` from a file in the layout of OpenAI's CLIP, or by open_clip's name of weights on the hub.
+
+    Args:
+        source: path of the file, or a name such as ``openai``.
+        backbone: that of ``clip``; a name is needed for weights on the hub. None: MS-LIQE's default.
+
+    Raises:
+        UserError: neither such a file nor such a name, a hub that cannot be reached, or weights of another backbone.
+    """
+    if not Path(source).is_file():
+        source = _from_hub(source, "ViT-B-32-quickgelu" if backbone is None else backbone)
+    load_openai_weights(clip, source)
+
+
+def _from_hub(tag: str, backbone: Backbone) -> str:
+    from open_clip.pretrained import download_pretrained, get_pretrained_cfg
+
+    config = get_pretrained_cfg(backbone, tag) if isinstance(backbone, str) else {}
+    if not config:
+        raise UserError(
+            f"clip_weights {tag!r} is neither a file nor open_clip's name of weights for this backbone: give a state"
+            " dict in the layout of OpenAI's CLIP, or openai with a backbone such as ViT-B-32-quickgelu"
+        )
+    try:
+        return str(download_pretrained(config))
+    except Exception as reason:  # no network, no rights, no such file: for the caller they are one case
+        raise UserError(
+            f"clip_weights {tag!r}: the hub cannot be reached ({type(reason).__name__}): download"
+            f" {config.get('hf_hub') or config.get('url')} elsewhere and give the file"
+        ) from reason
+
+
 def _read(path: Path) -> Any:
     if not path.is_file():
         raise UserError(f"{path} is not a file: give a checkpoint in the layout of OpenAI's CLIP")

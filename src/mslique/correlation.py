@@ -6,6 +6,7 @@ non-linearity before the linear correlation. The calibration 100 / (1 + exp(-(s 
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,14 +44,23 @@ def plcc(scores: ArrayLike, labels: ArrayLike) -> float:
     are correlated.
     """
     x, y = _pair(scores, labels)
+    curve = fitted(x, y)
+    if curve is None and np.ptp(x) > 0 and np.ptp(y) > 0:
+        warnings.warn("PLCC of raw scores: the logistic could not be fitted", stacklevel=2)
+    return _pearson(x if curve is None else curve(x), y)
+
+
+def fitted(scores: ArrayLike, labels: ArrayLike) -> Callable[[Vector], Vector] | None:
+    """The four-parameter logistic from scores to labels; None where there is none (constants, too few points)."""
+    x, y = _pair(scores, labels)
     if np.ptp(x) == 0 or np.ptp(y) == 0:
-        return math.nan
+        return None
     start = [y.max(), y.min(), float(np.median(x)), float(x.std())]
     try:
-        x = _logistic(x, *_fit(_logistic, x, y, start))
-    except (RuntimeError, TypeError) as reason:
-        warnings.warn(f"PLCC of raw scores: the logistic could not be fitted ({reason})", stacklevel=2)
-    return _pearson(x, y)
+        parameters = _fit(_logistic, x, y, start)
+    except (RuntimeError, TypeError):  # no convergence, or fewer points than parameters
+        return None
+    return lambda values: _logistic(values, *parameters)
 
 
 def fit_calibration(scores: ArrayLike, labels: ArrayLike) -> Calibration:

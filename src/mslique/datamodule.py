@@ -5,9 +5,10 @@ from pathlib import Path
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from .dataset import DegradedCrops, FreshSamples
+from .dataset import DegradedCrops
 from .errors import UserError
 from .images import list_images
+from .samplers import EverySampleOnce, FreshSamples
 
 HELD_OUT = 0.1
 
@@ -82,12 +83,11 @@ class DegradedPhotos(LightningDataModule):
         self.val_set = DegradedCrops(val, self.val_samples, self.crop_size, self.VAL_SEED)
 
     def train_dataloader(self) -> DataLoader:
-        replicas, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
-        sampler = FreshSamples(self.train_set, num_replicas=replicas, rank=rank, shuffle=False)
-        return self._loader(self.train_set, sampler)
+        replicas, rank = self._share()
+        return self._loader(self.train_set, FreshSamples(self.train_set, replicas, rank, shuffle=False))
 
     def val_dataloader(self) -> DataLoader:
-        return self._loader(self.val_set, None)
+        return self._loader(self.val_set, EverySampleOnce(self.val_set, *self._share()))
 
     def test_dataloader(self) -> DataLoader:
         return self.val_dataloader()
@@ -101,11 +101,14 @@ class DegradedPhotos(LightningDataModule):
             raise UserError(f"{self.folder} holds a single photograph: add more, or give a val_folder")
         return photos[:-held_out], photos[-held_out:]
 
-    def _loader(self, dataset: DegradedCrops, sampler: FreshSamples | None) -> DataLoader:
+    def _share(self) -> tuple[int, int]:
+        return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+
+    def _loader(self, dataset: DegradedCrops, sampler: FreshSamples | EverySampleOnce) -> DataLoader:
         return DataLoader(
             dataset=dataset,
             batch_size=self.batch_size,
             sampler=sampler,
             num_workers=self.num_workers,
-            drop_last=sampler is not None,
+            drop_last=isinstance(sampler, FreshSamples),
         )

@@ -1,6 +1,6 @@
 """Degraded crops of clean photographs with their labels, one seed a sample."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from numpy.random import Generator, default_rng
 from torch import Tensor
-from torch.utils.data import Dataset, DistributedSampler
+from torch.utils.data import Dataset
 
 from .degradations import degrade
 from .images import read_image
@@ -21,7 +21,7 @@ DETAIL = 0.02
 TRIES = 4
 
 
-class DegradedCrops(Dataset[tuple[Tensor, Tensor, int]]):
+class DegradedCrops(Dataset[tuple[Tensor, Tensor, int, int]]):
     """Sample i is drawn from the generator seeded by (seed, i): the same whatever the order, the worker or the process.
 
     Any index is valid. ``versions`` consecutive samples are degradations of one crop, so that a batch holds pairs that
@@ -62,17 +62,17 @@ class DegradedCrops(Dataset[tuple[Tensor, Tensor, int]]):
     def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, int]:
-        """Image (3, s, s) in [0, 1], label in [0, 100] (see :mod:`mslique.labels`), dataset id 0."""
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, int, int]:
+        """Image (3, s, s) in [0, 1], label in [0, 100] (see :mod:`mslique.labels`), dataset number 0, index."""
         if self.distinct is None:
-            return *self._sample(index), 0
+            return *self._sample(index), 0, index
         shown = self._shown(index, self.distinct)
         if shown not in self._kept:
             image, label = self._sample(shown)
             self._kept[shown] = ((255 * image).round().byte(), label)
         kept, label = self._kept[shown]
         mirrored = default_rng((self.seed, 5, index)).random() < 0.5
-        return (kept.flip(-1) if mirrored else kept).float() / 255, label, 0
+        return (kept.flip(-1) if mirrored else kept).float() / 255, label, 0, index
 
     def _sample(self, index: int) -> tuple[Tensor, Tensor]:
         original = self._original(index // self.versions)
@@ -92,17 +92,6 @@ class DegradedCrops(Dataset[tuple[Tensor, Tensor, int]]):
         rng = default_rng((self.seed, 2, number))
         crop = clean_crop(_photo(self.paths[photo]), self.crop_size, rng)
         return varied(crop, rng) if self.vary else crop
-
-
-class FreshSamples(DistributedSampler[int]):
-    """New indices every epoch, shared out between processes: epoch e of n samples has the indices e n to (e + 1) n - 1.
-
-    Being a DistributedSampler, Lightning tells it the epoch and does not replace it.
-    """
-
-    def __iter__(self) -> Iterator[int]:
-        first = self.epoch * self.total_size + self.rank
-        return iter(range(first, (self.epoch + 1) * self.total_size, self.num_replicas))
 
 
 def clean_crop(photo: Tensor, size: int, rng: Generator) -> Tensor:

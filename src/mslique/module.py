@@ -3,11 +3,12 @@
 import math
 import os
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
@@ -15,40 +16,48 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import CatMetric
 
-from .clip import remove_stem_mean
-from .correlation import plcc, srcc
+from .clip import load_clip_weights, remove_stem_mean
 from .errors import UserError
+from .evaluation import Agreement, agreements, write_report
 from .fidelity_loss import fidelity_loss
 from .model import MSLIQE
+from .views import MultiScaleViews
 
-Batch = tuple[Tensor, Tensor, Tensor]
+Batch = Sequence[Any]
 RECORD = "mslique_record"
 
 
 class QualityModule(LightningModule):
-    """MS-LIQE under the pairwise fidelity loss. A batch is (images (B, 3, H, W), labels (B,), dataset ids (B,)).
+    """MS-LIQE under the pairwise fidelity loss.
 
-    Logs ``train_loss`` and, for validation and test, the mean over the datasets of SRCC and PLCC (``val_srcc``, ...),
-    computed over all processes.
+    A batch is (images, labels (B,), dataset numbers (B,), image numbers (B,)); images are (B, 3, H, W) in [0, 1], or a
+    list of the views (V, 3, s, s) of each. In training it can also be a dictionary of such batches, one a dataset.
+
+    Logs ``train_loss`` and, for validation and test, SRCC and PLCC of every dataset over all processes
+    (``val_srcc/live``, ...) and their means over the datasets (``val_srcc``, ...). A test ends with a report: scores,
+    correlations, and a scatter plot for every dataset (see :mod:`mslique.evaluation`).
 
     Args:
-        model: arguments of :class:`MSLIQE`, for a model with random weights.
+        model: arguments of :class:`MSLIQE`, for a model with random weights, or with those of ``clip_weights``.
+        clip_weights: a file in the layout of OpenAI's CLIP, or open_clip's name for weights on the hub (``openai``).
         pretrained: a folder or hub id to start from instead.
         learning_rate, weight_decay: of AdamW. LIQE fine-tunes with 5e-6 and 1e-3.
         warmup_steps: of a linear rise from 0.
-        cosine_epochs: half a period of the cosine; None anneals once, to 0 at the end. LIQE: 5.
+        cosine_epochs: half a period of the cosine, which then has one rate an epoch, as in LIQE (5); None anneals once
+            and continuously, to 0 at the end.
         train_crops: random crops per scale in training; None trains with the model's own views [ours].
         clip_in_eval_mode: keep CLIP in eval mode in training, as LIQE does. A ResNet from scratch needs False.
         freeze_logit_scale: as LIQE does.
         zero_mean_stem: start from :func:`mslique.clip.remove_stem_mean`; for a model with random weights only.
 
     Raises:
-        UserError: both or neither of ``model`` and ``pretrained`` are given.
+        UserError: both or neither of ``model`` and ``pretrained`` are given, or weights that do not fit.
     """
 
     def __init__(
         self,
         model: dict[str, Any] | None = None,
+        clip_weights: str | None = None,
         pretrained: str | None = None,
         learning_rate: float = 5e-6,
         weight_decay: float = 1e-3,
@@ -62,10 +71,12 @@ class QualityModule(LightningModule):
         super().__init__()
         if (model is None) == (pretrained is None):
             raise UserError("give the quality model either a configuration (model) or a folder or hub id (pretrained)")
-        if zero_mean_stem and pretrained is not None:
-            raise UserError("zero_mean_stem would spoil pretrained weights: leave it out")
+        if (zero_mean_stem or clip_weights) and pretrained is not None:
+            raise UserError("zero_mean_stem and clip_weights would spoil the pretrained weights: leave them out")
         self.save_hyperparameters()
         self.model = MSLIQE.from_pretrained(pretrained) if pretrained is not None else MSLIQE(**(model or {}))
+        if clip_weights is not None:
+            load_clip_weights(self.model.clip, clip_weights, (model or {}).get("backbone"))
         if zero_mean_stem:
             remove_stem_mean(self.model.clip)
         self.learning_rate = learning_rate
@@ -76,7 +87,7 @@ class QualityModule(LightningModule):
         views = self.model.views
         self.train_views = views if train_crops is None else replace(views, n_crops=train_crops, rule="random")
         self.model.clip.logit_scale.requires_grad_(not freeze_logit_scale)
-        self.seen = CatMetric()  # rows of score, label, dataset; gathered from all processes
+        self.seen = CatMetric()  # rows of score, label, dataset, image; gathered from all processes
         self.started = time.monotonic()
 
     def forward(self, images: Tensor) -> Tensor:
@@ -86,10 +97,13 @@ class QualityModule(LightningModule):
     def on_fit_start(self) -> None:
         self.started = time.monotonic()
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        images, labels, datasets = batch
-        loss = fidelity_loss(self.model(images, self.train_views), labels, datasets)
-        self.log("train_loss", loss, prog_bar=True, batch_size=len(images))
+    def training_step(self, batch: Batch | Mapping[str, Batch], batch_idx: int) -> Tensor:
+        images, labels, datasets = _joined(batch)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.global_step)  # random views are those of the step, also after a restart
+            scores = self._scores(images, self.train_views)
+        loss = fidelity_loss(scores, labels, datasets)
+        self.log("train_loss", loss, prog_bar=True, batch_size=len(labels))
         return loss
 
     def on_train_epoch_start(self) -> None:
@@ -106,7 +120,11 @@ class QualityModule(LightningModule):
         self._log_correlations("val")
 
     def on_test_epoch_end(self) -> None:
-        self._log_correlations("test")
+        rows, found = self._log_correlations("test")
+        if self.trainer.is_global_zero and found:
+            folder = Path(self.trainer.log_dir or self.trainer.default_root_dir) / "test"
+            name = getattr(self.trainer.datamodule, "image_name", lambda dataset, number: str(number))  # type: ignore[attr-defined]
+            write_report(folder, found, rows, name)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what sharing needs: the model's configuration, measurements, training time and seed."""
@@ -114,6 +132,7 @@ class QualityModule(LightningModule):
         checkpoint[RECORD] = {
             "config": self.model._hub_mixin_config,
             "metrics": metrics,
+            "data": getattr(self.trainer.datamodule, "record", None),  # type: ignore[attr-defined]
             "seconds": time.monotonic() - self.started,
             "seed": os.environ.get("PL_GLOBAL_SEED", "not set"),  # where Lightning's seed_everything keeps it
         }
@@ -122,22 +141,45 @@ class QualityModule(LightningModule):
         parameters = [p for p in self.parameters() if p.requires_grad]
         optimizer = AdamW(parameters, lr=self.learning_rate, weight_decay=self.weight_decay)
         total = int(self.trainer.estimated_stepping_batches)
-        if self.cosine_epochs is not None:
-            total = self.cosine_epochs * math.ceil(total / (self.trainer.max_epochs or 1))
+        epoch = math.ceil(total / (self.trainer.max_epochs or 1))
 
         def factor(step: int) -> float:
             rise = min(1.0, (step + 1) / (self.warmup_steps + 1))
-            return rise * (1 + math.cos(math.pi * step / total)) / 2
+            passed = step / total if self.cosine_epochs is None else step // epoch / self.cosine_epochs
+            return rise * (1 + math.cos(math.pi * passed)) / 2
 
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
 
-    def _remember(self, batch: Batch) -> None:
-        images, labels, datasets = batch
-        self.seen.update(torch.stack([self.model(images).double(), labels.double(), datasets.double()], dim=1))
+    def _scores(self, images: Tensor | list[Tensor], views: MultiScaleViews | None = None) -> Tensor:
+        if isinstance(images, Tensor):
+            return self.model(images, views)
+        return self.model.score(self.model.probabilities_of_views(images))
 
-    def _log_correlations(self, stage: str) -> None:
-        rows = self.seen.compute().cpu().numpy()
+    def _remember(self, batch: Batch) -> None:
+        images, labels, datasets, numbers = batch
+        if len(labels):  # every image of the batch may have been skipped
+            columns = (self._scores(images), labels, datasets, numbers)
+            self.seen.update(torch.stack([column.double() for column in columns], dim=1))
+
+    def _log_correlations(self, stage: str) -> tuple[Tensor, list[Agreement]]:
+        """Log them; return the rows of all processes and what was logged. Lightning's sanity check logs nothing."""
+        rows = self.seen.compute().cpu()
         self.seen.reset()
-        groups = [rows[rows[:, 2] == dataset] for dataset in np.unique(rows[:, 2])]
-        for name, measure in (("srcc", srcc), ("plcc", plcc)):
-            self.log(f"{stage}_{name}", fmean(measure(g[:, 0], g[:, 1]) for g in groups), prog_bar=True)
+        if self.trainer.sanity_checking:
+            return rows, []
+        found = agreements(rows, getattr(self.trainer.datamodule, "names", None))  # type: ignore[attr-defined]
+        for measure in ("srcc", "plcc"):
+            values = {dataset.name: getattr(dataset, measure) for dataset in found}
+            if len(values) > 1:
+                self.log_dict({f"{stage}_{measure}/{name}": value for name, value in values.items()})
+            self.log(f"{stage}_{measure}", fmean(values.values()), prog_bar=True)
+        return rows, found
+
+
+def _joined(batch: Batch | Mapping[str, Batch]) -> tuple[Any, Tensor, Tensor]:
+    """Images, labels and dataset numbers of one batch, or of one from each dataset."""
+    if not isinstance(batch, Mapping):
+        return batch[0], batch[1], batch[2]
+    parts = list(batch.values())
+    images = [views for part in parts for views in part[0]]
+    return images, torch.cat([part[1] for part in parts]), torch.cat([part[2] for part in parts])

@@ -6,7 +6,8 @@ from numpy.random import default_rng
 
 from mslique import UserError
 from mslique.datamodule import DegradedPhotos
-from mslique.dataset import DegradedCrops, FreshSamples, clean_crop, varied
+from mslique.dataset import DegradedCrops, clean_crop, varied
+from mslique.samplers import EverySampleOnce, FreshSamples
 
 
 def make(folder: Path, **options: object) -> DegradedPhotos:
@@ -17,10 +18,10 @@ def make(folder: Path, **options: object) -> DegradedPhotos:
 
 
 def test_a_batch_is_images_labels_and_dataset_ids(photo_folder: Path) -> None:
-    images, labels, ids = next(iter(make(photo_folder).train_dataloader()))
+    images, labels, ids, numbers = next(iter(make(photo_folder).train_dataloader()))
     assert images.shape == (4, 3, 64, 64) and images.min() >= 0 and images.max() <= 1
     assert labels.shape == ids.shape == (4,) and labels.min() >= 0 and labels.max() <= 100.1
-    assert ids.tolist() == [0, 0, 0, 0]
+    assert ids.tolist() == [0, 0, 0, 0] and numbers.tolist() == [0, 1, 2, 3]
 
 
 def test_samples_depend_on_seed_and_index_alone(photo_folder: Path) -> None:
@@ -34,7 +35,7 @@ def test_every_epoch_is_new_and_can_be_repeated(photo_folder: Path, workers: int
     def labels(epoch: int) -> torch.Tensor:
         loader = make(photo_folder, num_workers=workers).train_dataloader()
         loader.sampler.set_epoch(epoch)
-        return torch.cat([labels for _, labels, _ in loader])
+        return torch.cat([labels for _, labels, _, _ in loader])
 
     assert torch.equal(labels(1), labels(1)) and not torch.equal(labels(0), labels(1))
 
@@ -46,6 +47,13 @@ def test_processes_share_an_epoch_without_overlap(photo_folder: Path) -> None:
         sampler.set_epoch(2)
     assert sorted(i for sampler in samplers for i in sampler) == list(range(24, 36))
     assert [len(list(sampler)) for sampler in samplers] == [len(s) for s in samplers] == [4, 4, 4]
+
+
+def test_evaluation_shares_every_sample_once(photo_folder: Path) -> None:
+    dataset = make(photo_folder, val_samples=7).val_set
+    samplers = [EverySampleOnce(dataset, 3, rank) for rank in range(3)]
+    assert sorted(i for sampler in samplers for i in sampler) == list(range(7))
+    assert [len(list(sampler)) for sampler in samplers] == [len(sampler) for sampler in samplers] == [3, 2, 2]
 
 
 def test_each_round_shows_every_photo_once(photo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +73,7 @@ def test_the_last_tenth_is_kept_out_of_training(photo_folder: Path) -> None:
 
 def test_validation_is_always_the_same(photo_folder: Path) -> None:
     first, second = (list(make(photo_folder, seed=seed).val_dataloader()) for seed in (0, 1))
-    assert sum(len(labels) for _, labels, _ in first) == 6
+    assert sum(len(labels) for _, labels, _, _ in first) == 6
     assert all(torch.equal(a[0], b[0]) for a, b in zip(first, second, strict=True))
 
 

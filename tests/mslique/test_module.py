@@ -25,7 +25,8 @@ def brightness(count: int, datasets: int = 1) -> TensorDataset:
     """Grey images whose label is their brightness."""
     labels = torch.linspace(0, 1, count)[torch.randperm(count, generator=torch.Generator().manual_seed(0))]
     noise = 0.1 * torch.rand(count, 3, 64, 64, generator=torch.Generator().manual_seed(1))
-    return TensorDataset(0.9 * labels.view(-1, 1, 1, 1) + noise, labels, torch.arange(count) % datasets)
+    numbers = torch.arange(count)
+    return TensorDataset(0.9 * labels.view(-1, 1, 1, 1) + noise, labels, numbers % datasets, numbers)
 
 
 def module(config: dict[str, Any], **options: Any) -> QualityModule:
@@ -50,7 +51,7 @@ def test_training_learns_a_simple_quality(config: dict[str, Any], tmp_path: Path
 def test_the_logged_correlations_are_means_over_datasets(config: dict[str, Any], tmp_path: Path) -> None:
     learner, data = module(config).eval(), brightness(15, datasets=2)
     result = Trainer(default_root_dir=tmp_path, **QUIET).test(learner, DataLoader(dataset=data, batch_size=4))
-    images, labels, ids = data.tensors
+    images, labels, ids, _ = data.tensors
     with torch.no_grad():
         scores = learner(images)
     expected = [srcc(scores[ids == k].numpy(), labels[ids == k].numpy()) for k in (0, 1)]
@@ -75,7 +76,7 @@ def test_the_loss_is_the_fidelity_loss_over_the_batchs_datasets(config: dict[str
     learner.log = lambda *_, **__: None  # type: ignore[method-assign]
     batch = tuple(t[:6] for t in brightness(6, datasets=2).tensors)
     learner.eval()
-    torch.testing.assert_close(learner.training_step(batch, 0), fidelity_loss(learner(batch[0]), *batch[1:]))
+    torch.testing.assert_close(learner.training_step(batch, 0), fidelity_loss(learner(batch[0]), *batch[1:3]))
 
 
 def test_the_learning_rate_rises_and_then_falls_along_a_cosine(config: dict[str, Any], tmp_path: Path) -> None:

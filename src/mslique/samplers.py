@@ -1,0 +1,25 @@
+"""Which process sees which sample. Being DistributedSamplers, Lightning tells them the epoch and keeps them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch.utils.data import Dataset, DistributedSampler
+
+
+class FreshSamples(DistributedSampler[int]):
+    """New indices every epoch, shared out between processes: epoch e of n samples has indices e n to (e + 1) n - 1."""
+
+    def __iter__(self) -> Iterator[int]:
+        first = self.epoch * self.total_size + self.rank
+        return iter(range(first, (self.epoch + 1) * self.total_size, self.num_replicas))
+
+
+class EverySampleOnce(DistributedSampler[int]):
+    """Every index exactly once over all processes; torch's own sampler repeats some to make the shares equal."""
+
+    def __init__(self, dataset: Dataset[Any], num_replicas: int, rank: int) -> None:
+        super().__init__(dataset, num_replicas, rank, shuffle=False)
+        self.num_samples = len(range(rank, len(dataset), num_replicas))  # type: ignore[arg-type]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.rank, len(self.dataset), self.num_replicas))  # type: ignore[arg-type]
