@@ -6,19 +6,25 @@ from .errors import UserError
 from .fidelity_loss import fidelity_loss
 from .images import list_images, read_image
 from .labels import reference_quality
+from .metric import MSLIQEMetric, register_in_pyiqa
 from .model import MSLIQE
+from .sharing import load_model
 from .views import MultiScaleViews
+
+register_in_pyiqa()
 
 __all__ = [
     "DEGRADATIONS",
     "MSLIQE",
     "Calibration",
+    "MSLIQEMetric",
     "MultiScaleViews",
     "UserError",
     "degrade",
     "fidelity_loss",
     "fit_calibration",
     "list_images",
+    "load_model",
     "plcc",
     "read_image",
     "reference_quality",

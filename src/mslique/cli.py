@@ -1,24 +1,31 @@
-"""The command ``mslique``: score photographs, export a training checkpoint, import the authors' weights."""
+"""The command ``mslique``: score photographs, export and import models, train on every split of the datasets."""
 
 import argparse
 import csv
+import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from tqdm import tqdm
 
 from .errors import UserError
-from .images import list_images, read_image
+from .images import list_images
 from .model import MSLIQE
-from .sharing import UNKNOWN, export_checkpoint
-
-DEFAULT_MODEL = "data/mslique-tiny"
+from .scoring import Score, score_files
+from .sharing import TINY, UNKNOWN, export_checkpoint, load_model
+from .splits import run_splits
+from .vocabulary import LEVELS, PRESETS
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Exit status: 0, 1 if some image could not be scored, 2 after a mistake in the arguments, shown as a sentence."""
-    options = _parser().parse_args(args)
+    options, further = _parser().parse_known_args(args)
+    if further and options.run is not _splits:
+        _parser().error(f"unrecognized arguments: {' '.join(further)}")
+    options.further = further
     command: Callable[[argparse.Namespace], int] = options.run
     try:
         return command(options)
@@ -32,9 +39,16 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     score = commands.add_parser("score", help="score photographs from 1 (bad) to 5 (perfect)")
-    score.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="images, or folders searched recursively")
-    score.add_argument("--model", default=DEFAULT_MODEL, help="folder or hub id (default: %(default)s)")
+    score.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="images, or folders of images")
+    score.add_argument(
+        "--model", default=TINY, help="folder, hub id or Lightning checkpoint (default: the one that ships)"
+    )
+    score.add_argument("--recursive", action="store_true", help="search the folders below the given ones too")
+    score.add_argument("--levels", action="store_true", help=f"also the probabilities of {', '.join(LEVELS)}")
     score.add_argument("--csv", type=Path, metavar="F", help="also write file, score, error to this table")
+    score.add_argument("--json", type=Path, metavar="F", help="the same as a JSON list")
+    score.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
+    score.add_argument("--batch-size", type=_positive, default=8, metavar="N", help="default: %(default)s")
     score.set_defaults(run=_score)
 
     export = commands.add_parser("export", help="turn a Lightning checkpoint into a folder to share")
@@ -43,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--command", default=UNKNOWN, help="for the model card: how it was trained")
     export.add_argument("--data", type=Path, metavar="FILE", help="for the card: Markdown about the training images")
     export.add_argument("--measured", default=UNKNOWN, help="for the card: results on other images")
+    export.add_argument("--license", default=UNKNOWN, help="for the card: licence of the weights")
     export.add_argument("--softmax-divisor", type=float, metavar="X", help="replace the one used in training")
     export.set_defaults(run=_export)
 
@@ -50,49 +65,128 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("file", metavar="FILE")
     convert.add_argument("folder", metavar="FOLDER")
     convert.add_argument("--backbone", default="ViT-B-32", help="OpenAI's name (default: %(default)s)")
+    convert.add_argument(
+        "--preset", choices=PRESETS, default="ms-liqe", help="prompts and views of these weights (default: %(default)s)"
+    )
+    convert.add_argument(
+        "--set",
+        type=_setting,
+        action="append",
+        default=[],
+        metavar="NAME=JSON",
+        help="an argument of mslique.MSLIQE, such as softmax_divisor=4 or scales=[1.0]; can be repeated",
+    )
     convert.set_defaults(run=_import)
+
+    splits = commands.add_parser(
+        "splits",
+        help="train and test on several splits of the datasets; median and quartiles of SRCC and PLCC",
+        description="Runs lightning fit and lightning test for every split, skips those that are done, and writes"
+        " splits.csv and splits.md to OUT. Every further option is passed on to both, such as --data.root FOLDER.",
+    )
+    splits.add_argument("config", metavar="CONFIG", help="YAML file of the training")
+    splits.add_argument("output", type=Path, metavar="OUT", help="folder for checkpoints, logs, reports and the tables")
+    splits.add_argument(
+        "--splits", type=int, nargs="+", default=list(range(1, 11)), metavar="N", help="default: 1 to 10"
+    )
+    splits.set_defaults(run=_splits)
     return parser
 
 
-def _score(options: argparse.Namespace) -> int:
-    model = MSLIQE.from_pretrained(options.model).eval()
-    rows = [_score_one(model, path) for path in _images(options.paths)]
-    if options.csv is not None:
-        try:
-            with options.csv.open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerows([("file", "score", "error"), *rows])
-        except OSError as reason:
-            raise UserError(f"{options.csv} cannot be written ({reason.strerror}): give another file") from reason
-    return 1 if any(error for _, _, error in rows) else 0
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"give a whole number from 1, received {text!r}")
+    return int(text)
 
 
-def _score_one(model: MSLIQE, path: Path) -> tuple[str, str, str]:
+def _setting(text: str) -> tuple[str, Any]:
+    name, _, value = text.partition("=")
     try:
-        with torch.inference_mode():
-            score = f"{model(read_image(path)[None]).item():.4f}"
-    except UserError as mistake:
-        sys.stderr.write(f"error: {mistake}\n")
-        return str(path), "", str(mistake)
-    sys.stdout.write(f"{score}  {path}\n")
-    return str(path), score, ""
+        return name, json.loads(value)
+    except json.JSONDecodeError as reason:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=JSON, such as softmax_divisor=4") from reason
 
 
-def _images(paths: Iterable[Path]) -> list[Path]:
-    return [image for path in paths for image in (list_images(path) if path.is_dir() else [path])]
+def _score(options: argparse.Namespace) -> int:
+    for file in (options.csv, options.json):
+        if file is not None and (file.is_dir() or not file.absolute().parent.is_dir()):
+            raise UserError(f"{file} cannot be written: give a file in a folder that exists")
+    files = _images(options.paths, options.recursive)
+    model = _on_device(load_model(options.model), options.device)
+    scores = []
+    for score in tqdm(score_files(model, files, options.batch_size), total=len(files), unit="image", disable=None):
+        tqdm.write(_line(score, options.levels), file=sys.stderr if score.error else sys.stdout)
+        scores.append(score)
+    records = [_record(score, options.levels) for score in scores]
+    try:
+        _write_tables(records, options.csv, options.json)
+    except OSError as reason:
+        raise UserError(f"{reason.filename} cannot be written ({reason.strerror}): give another file") from reason
+    return 1 if any(score.error for score in scores) else 0
+
+
+def _write_tables(records: list[dict[str, str | float | None]], table: Path | None, listing: Path | None) -> None:
+    if table is not None:
+        with table.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, records[0])
+            writer.writeheader()
+            writer.writerows(records)
+    if listing is not None:
+        listing.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
+
+
+def _on_device(model: MSLIQE, device: str) -> MSLIQE:
+    try:
+        return model.to(device)
+    except (RuntimeError, AssertionError) as reason:
+        raise UserError(
+            f"--device {device} cannot be used ({str(reason).splitlines()[0]}): cpu always works"
+        ) from reason
+
+
+def _line(score: Score, levels: bool) -> str:
+    if score.error:
+        return f"error: {score.error}"
+    shares = "  ".join(f"{p:.3f}" for p in score.probabilities) + "  " if levels else ""
+    return f"{score.score:.4f}  {shares}{score.file}"
+
+
+def _record(score: Score, levels: bool) -> dict[str, str | float | None]:
+    """The columns file, score, error, and with ``levels`` one for each level, counted from 1 (the worst)."""
+    record: dict[str, str | float | None] = {"file": str(score.file), "score": None, "error": score.error}
+    if score.score is not None:
+        record["score"] = round(score.score, 6)
+    if levels:
+        shares = score.probabilities or (None,) * len(LEVELS)
+        record |= {f"level_{k}": None if p is None else round(p, 6) for k, p in enumerate(shares, start=1)}
+    return record
+
+
+def _images(paths: Iterable[Path], recursive: bool) -> list[Path]:
+    return [image for path in paths for image in (list_images(path, recursive) if path.is_dir() else [path])]
 
 
 def _export(options: argparse.Namespace) -> int:
-    data = UNKNOWN
+    data = None
     if options.data is not None:
         if not options.data.is_file():
             raise UserError(f"{options.data} is not a file: give a Markdown file about the training images")
         data = options.data.read_text(encoding="utf-8")
-    export_checkpoint(
-        options.checkpoint, options.folder, options.command, data, options.measured, options.softmax_divisor
-    )
+    texts = (options.command, data, options.measured, options.license)
+    export_checkpoint(options.checkpoint, options.folder, *texts, options.softmax_divisor)
     return 0
 
 
 def _import(options: argparse.Namespace) -> int:
-    MSLIQE.from_clip_checkpoint(options.file, options.backbone).save_pretrained(options.folder)
+    config = {**PRESETS[options.preset], **dict(options.set)}
+    try:
+        model = MSLIQE.from_clip_checkpoint(options.file, options.backbone, **config)
+    except TypeError as reason:
+        raise UserError(f"--set: {reason}: see help(mslique.MSLIQE) for the arguments") from reason
+    model.save_pretrained(options.folder)
+    return 0
+
+
+def _splits(options: argparse.Namespace) -> int:
+    sys.stdout.write(run_splits(options.config, options.output, options.splits, options.further))
     return 0

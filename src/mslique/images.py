@@ -13,8 +13,8 @@ from .errors import UserError
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".jp2"})
 
 
-def list_images(folder: str | Path) -> list[Path]:
-    """Every file below ``folder`` with an image extension, sorted by path.
+def list_images(folder: str | Path, recursive: bool = True) -> list[Path]:
+    """Every file below ``folder`` (or, if not ``recursive``, in it) with an image extension, sorted by path.
 
     Raises:
         UserError: the folder is missing, is not a folder, or holds no image.
@@ -22,9 +22,10 @@ def list_images(folder: str | Path) -> list[Path]:
     root = Path(folder)
     if not root.is_dir():
         raise UserError(f"{root} is not a folder: give the folder that holds the images")
-    found = sorted(p for p in root.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+    found = sorted(p for p in root.glob("**/*" if recursive else "*") if p.suffix.lower() in EXTENSIONS and p.is_file())
     if not found:
-        raise UserError(f"{root} holds no image ({', '.join(sorted(EXTENSIONS))}): check the folder")
+        hint = "" if recursive else ", or search the folders below it too (recursive)"
+        raise UserError(f"{root} holds no image ({', '.join(sorted(EXTENSIONS))}): check the folder{hint}")
     return found
 
 

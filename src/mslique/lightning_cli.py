@@ -17,16 +17,25 @@ from .errors import UserError
 
 class _CLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.add_argument("--output", type=str | None, help="predict: folder for the results (--model.output)")
+        parser.add_argument(
+            "--output",
+            type=str | None,
+            help="folder for everything that is written: results (--model.output), checkpoints, logs, config.yaml",
+        )
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand] if self.subcommand else self.config
-        if config.get("output") is not None:
-            if "output" not in config.model.init_args:
-                raise UserError(f"--output is not an option of {config.model.class_path}: leave it out")
-            config.model.init_args.output = config.output
-            if config.trainer.default_root_dir is None:  # config.yaml then lies beside the results
-                config.trainer.default_root_dir = config.output
+        output = config.get("output")
+        if output is None:
+            return
+        if "output" in config.model.init_args:
+            config.model.init_args.output = output
+        if config.trainer.default_root_dir is None:
+            config.trainer.default_root_dir = output
+        loggers = config.trainer.logger if isinstance(config.trainer.logger, list) else [config.trainer.logger]
+        for logger in loggers:
+            if "save_dir" in getattr(logger, "init_args", ()):
+                logger.init_args.save_dir = output
 
 
 def run(args: Sequence[str] | None = None) -> LightningCLI:
@@ -55,7 +64,8 @@ def sentence(function: Callable[..., Any], *args: Any) -> int:
         mistake = _user_error(error)
         if mistake is None:
             raise
-        sys.stderr.write(f"error: {mistake}\n")
+        # a data loader's worker wraps the message in its own traceback
+        sys.stderr.write(f"error: {str(mistake).rpartition('UserError: ')[2].strip()}\n")
         return 1
     return 0
 
@@ -70,3 +80,7 @@ def _user_error(error: BaseException | None) -> UserError | None:
 def main(args: Sequence[str] | None = None) -> int:
     """Entry point of the command; returns the exit status."""
     return sentence(run, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

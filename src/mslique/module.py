@@ -21,10 +21,10 @@ from .errors import UserError
 from .evaluation import Agreement, agreements, write_report
 from .fidelity_loss import fidelity_loss
 from .model import MSLIQE
+from .sharing import RECORD
 from .views import MultiScaleViews
 
 Batch = Sequence[Any]
-RECORD = "mslique_record"
 
 
 class QualityModule(LightningModule):

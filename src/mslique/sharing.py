@@ -7,18 +7,41 @@ import torch
 
 from .errors import UserError
 from .model import MSLIQE
-from .module import RECORD
 
+RECORD = "mslique_record"
 PREFIX = "model."
 UNKNOWN = "Not recorded."
+TINY = str(Path(__file__).parents[2] / "data" / "mslique-tiny")
+"""The model that ships with the repository."""
+
+
+def load_model(source: str | Path) -> MSLIQE:
+    """The model, in eval mode, of an exported folder, a hub id, or a Lightning checkpoint (``.ckpt``).
+
+    Raises:
+        UserError: there is no such thing, or it holds something else.
+    """
+    if Path(source).suffix == ".ckpt":
+        return load_checkpoint(source)
+    return MSLIQE.from_pretrained(source)
+
+
+def load_checkpoint(checkpoint: str | Path) -> MSLIQE:
+    """The model, in eval mode, of a checkpoint of :class:`QualityModule`; read with ``weights_only=True``.
+
+    Raises:
+        UserError: the file is missing, unreadable, or not such a checkpoint.
+    """
+    return _model(_read(Path(checkpoint)), {})
 
 
 def export_checkpoint(
     checkpoint: str | Path,
     folder: str | Path,
     command: str = UNKNOWN,
-    data: str = UNKNOWN,
+    data: str | None = None,
     measured: str = UNKNOWN,
+    license: str = UNKNOWN,
     softmax_divisor: float | None = None,
 ) -> MSLIQE:
     """Write a checkpoint of :class:`QualityModule` as a folder for :meth:`MSLIQE.from_pretrained`.
@@ -27,8 +50,10 @@ def export_checkpoint(
         checkpoint: file of Lightning's ModelCheckpoint; read with ``weights_only=True``.
         folder: created if missing; files of an earlier export are replaced.
         command: how the model was trained, for the card.
-        data: Markdown for the card: the training images, where they come from and their rights.
+        data: Markdown for the card: the training images, where they come from and their rights; None: what the
+            checkpoint tells of them.
         measured: Markdown for the card: results on images that training never saw.
+        license: for the card, of the weights.
         softmax_divisor: replaces the one used in training; a larger one keeps scores away from both ends,
             where their gradient vanishes, and hardly changes their order [ours].
 
@@ -36,22 +61,22 @@ def export_checkpoint(
         UserError: the file is missing, unreadable, or not a checkpoint of the quality model.
     """
     found = _read(Path(checkpoint))
-    record = found[RECORD]
-    config = dict(record["config"])
-    if softmax_divisor is not None:
-        config["softmax_divisor"] = softmax_divisor
-    model = MSLIQE(**config)
-    weights = {k.removeprefix(PREFIX): v for k, v in found["state_dict"].items() if k.startswith(PREFIX)}
-    model.load_state_dict(weights, strict=True)
-    model.eval().save_pretrained(folder)
-    card = model_card(record, epochs=found["epoch"] + 1, command=command, data=data, measured=measured)
+    model = _model(found, {} if softmax_divisor is None else {"softmax_divisor": softmax_divisor})
+    model.save_pretrained(folder)
+    card = model_card(found[RECORD], found["epoch"] + 1, command, data, measured, license)
     (Path(folder) / "README.md").write_text(card, encoding="utf-8")
     return model
 
 
-def model_card(record: dict[str, Any], epochs: int, command: str, data: str, measured: str) -> str:
+def _model(found: dict[str, Any], changes: dict[str, Any]) -> MSLIQE:
+    model = MSLIQE(**{**found[RECORD]["config"], **changes})
+    weights = {k.removeprefix(PREFIX): v for k, v in found["state_dict"].items() if k.startswith(PREFIX)}
+    model.load_state_dict(weights, strict=True)
+    return model.eval()
+
+
+def model_card(record: dict[str, Any], epochs: int, command: str, data: str | None, measured: str, license: str) -> str:
     """The card's Markdown. ``record`` is what :meth:`QualityModule.on_save_checkpoint` kept."""
-    metrics = "\n".join(f"| {name} | {value:.4f} |" for name, value in sorted(record["metrics"].items()))
     return f"""---
 library_name: mslique
 tags: [image-quality-assessment, clip]
@@ -79,7 +104,11 @@ The loss is the pairwise fidelity loss; the configuration of the model is in con
 
 ## Training data
 
-{data.strip()}
+{_data(record.get("data")) if data is None else data.strip()}
+
+## Licence
+
+{license.strip()}
 
 ## Measured
 
@@ -87,10 +116,31 @@ The loss is the pairwise fidelity loss; the configuration of the model is in con
 
 Logged in training, at this checkpoint (`val`: photographs kept out of training):
 
-| measure | value |
-|---|---|
-{metrics}
+{_correlations(record["metrics"])}
 """
+
+
+def _data(record: dict[str, Any] | None) -> str:
+    if record is None:
+        return UNKNOWN
+    rows = [f"| {name} | {counts['train']} | {counts['val']} |" for name, counts in record["images"].items()]
+    head = f"Split {record['split']}.\n\n| dataset | images for training | for validation |\n|---|---|---|\n"
+    return head + "\n".join(rows)
+
+
+def _correlations(metrics: dict[str, float]) -> str:
+    """A table of SRCC and PLCC, the mean over the datasets first; other metrics below."""
+    found = {name.partition("/")[2] for name in metrics if name.startswith("val_srcc")}
+    rows = []
+    for dataset in sorted(found):
+        srcc, plcc = (
+            metrics.get(f"val_{m}/{dataset}" if dataset else f"val_{m}", float("nan")) for m in ("srcc", "plcc")
+        )
+        rows.append(f"| {dataset or 'mean over the datasets'} | {srcc:.4f} | {plcc:.4f} |")
+    others = [f"| {n} | {v:.4f} |" for n, v in sorted(metrics.items()) if not n.startswith(("val_srcc", "val_plcc"))]
+    tables = ["\n".join(["| val | SRCC | PLCC |", "|---|---|---|", *rows])] if rows else []
+    tables += ["\n".join(["| measure | value |", "|---|---|", *others])] if others else []
+    return "\n\n".join(tables) or UNKNOWN
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -93,15 +93,18 @@ def test_the_learning_rate_rises_and_then_falls_along_a_cosine(config: dict[str,
 
 
 def test_a_run_of_the_data_module_can_be_repeated(config: dict[str, Any], photo_folder: Path, tmp_path: Path) -> None:
-    def losses() -> list[float]:
+    def weights() -> dict[str, torch.Tensor]:
         seed_everything(5)
         data = DegradedPhotos(str(photo_folder), crop_size=64, batch_size=4, samples_per_epoch=8, val_samples=8)
         learner = module(config)
         trainer = Trainer(max_epochs=2, default_root_dir=tmp_path, enable_checkpointing=False, **QUIET)
         trainer.fit(learner, data)
-        return [trainer.callback_metrics[name].item() for name in ("train_loss", "val_plcc")]
+        return learner.state_dict()
 
-    assert losses() == losses()
+    first, second = weights(), weights()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    untrained = QualityModule(config)
+    assert not torch.equal(first["model.clip.text_projection"], untrained.model.clip.text_projection)
 
 
 def test_training_can_start_from_a_shared_model(config: dict[str, Any], tmp_path: Path) -> None:
