@@ -6,8 +6,8 @@ from .errors import UserError
 from .fidelity_loss import fidelity_loss
 from .images import list_images, read_image
 from .labels import reference_quality
-from .metric import MSLIQEMetric, register_in_pyiqa
 from .model import MSLIQE
+from .pyiqa_metric import register_in_pyiqa
 from .sharing import load_model
 from .views import MultiScaleViews
 
@@ -17,7 +17,6 @@ __all__ = [
     "DEGRADATIONS",
     "MSLIQE",
     "Calibration",
-    "MSLIQEMetric",
     "MultiScaleViews",
     "UserError",
     "degrade",

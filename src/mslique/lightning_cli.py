@@ -7,6 +7,7 @@ overridden on the command line (``--data.folder X``, ``--model.iterations 5``, `
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from lightning import LightningDataModule, LightningModule
@@ -32,10 +33,18 @@ class _CLI(LightningCLI):
             config.model.init_args.output = output
         if config.trainer.default_root_dir is None:
             config.trainer.default_root_dir = output
-        loggers = config.trainer.logger if isinstance(config.trainer.logger, list) else [config.trainer.logger]
-        for logger in loggers:
+        for logger in _listed(config.trainer.logger):
             if "save_dir" in getattr(logger, "init_args", ()):
                 logger.init_args.save_dir = output
+        for callback in _listed(config.trainer.callbacks):
+            # not below a logger's version, so that the best one stays the best when a run goes on from its last
+            if callback.class_path.endswith(".ModelCheckpoint") and callback.init_args.get("dirpath") is None:
+                callback.init_args.dirpath = str(Path(output) / "checkpoints")
+
+
+def _listed(entries: Any) -> list[Any]:
+    """The loggers or callbacks of a configuration, which can also be none or a single one."""
+    return [entry for entry in (entries if isinstance(entries, list) else [entries]) if hasattr(entry, "class_path")]
 
 
 def run(args: Sequence[str] | None = None) -> LightningCLI:

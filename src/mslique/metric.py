@@ -1,13 +1,13 @@
-"""The quality model as a torchmetrics Metric and as a metric of pyiqa."""
+"""The quality model as a torchmetrics Metric; importing it takes seconds, so that ``mslique`` does not by itself."""
 
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchmetrics import Metric
 
 from .model import MSLIQE
-from .sharing import TINY, load_model
+from .sharing import load_model
 
 
 class MSLIQEMetric(Metric):
@@ -39,29 +39,3 @@ class MSLIQEMetric(Metric):
     def compute(self) -> Tensor:
         """Scalar in [1, n_levels]; nan without an image."""
         return self.total / self.count
-
-
-class MSLIQENet(nn.Module):
-    """What ``pyiqa.create_metric("mslique", model=...)`` builds: images (B, 3, H, W) in [0, 1] to scores (B, 1).
-
-    Args:
-        model: folder, hub id or Lightning checkpoint.
-    """
-
-    def __init__(self, model: str = TINY) -> None:
-        super().__init__()
-        self.model = load_model(model).requires_grad_(False)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.model(images).unsqueeze(1)
-
-
-def register_in_pyiqa() -> None:
-    """Make ``mslique`` a name that pyiqa knows; ``import mslique`` calls it."""
-    from pyiqa.default_model_configs import DEFAULT_CONFIGS
-    from pyiqa.utils.registry import ARCH_REGISTRY
-
-    if "mslique" in DEFAULT_CONFIGS:
-        return
-    ARCH_REGISTRY.register()(MSLIQENet)
-    DEFAULT_CONFIGS["mslique"] = {"metric_opts": {"type": "MSLIQENet"}, "metric_mode": "NR", "score_range": "1, 5"}

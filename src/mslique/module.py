@@ -141,7 +141,7 @@ class QualityModule(LightningModule):
         parameters = [p for p in self.parameters() if p.requires_grad]
         optimizer = AdamW(parameters, lr=self.learning_rate, weight_decay=self.weight_decay)
         total = int(self.trainer.estimated_stepping_batches)
-        epoch = math.ceil(total / (self.trainer.max_epochs or 1))
+        epoch = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
 
         def factor(step: int) -> float:
             rise = min(1.0, (step + 1) / (self.warmup_steps + 1))

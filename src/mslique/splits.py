@@ -36,8 +36,8 @@ def run_splits(config: str, output: Path, splits: Sequence[int], options: Sequen
         common = [f"--config={config}", f"--data.split={split}", f"--output={folder}", *options]
         if not _newest(folder, "test/correlations.csv"):
             if not (folder / "fitted").is_file():
-                last = _newest(folder, "checkpoints/last*.ckpt")
-                _lightning("fit", *common, *([f"--ckpt_path={last}"] if last else []))
+                last = folder / "checkpoints" / "last.ckpt"
+                _lightning("fit", *common, *([f"--ckpt_path={last}"] if last.is_file() else []))
                 (folder / "fitted").touch()
             _lightning("test", *common, f"--ckpt_path={_best(folder)}")
     results = {split: _correlations(output / f"split-{split}") for split in splits}
@@ -55,7 +55,7 @@ def _newest(folder: Path, pattern: str) -> Path | None:
 
 def _best(folder: Path) -> Path:
     """The checkpoint that model selection kept, which is not named last."""
-    found = [file for file in folder.glob("**/checkpoints/*.ckpt") if not file.name.startswith("last")]
+    found = [file for file in folder.glob("checkpoints/*.ckpt") if file.name != "last.ckpt"]
     if not found:
         raise UserError(f"{folder} holds no best checkpoint: the configuration needs a ModelCheckpoint with a monitor")
     return max(found, key=lambda file: file.stat().st_mtime)

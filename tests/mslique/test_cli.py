@@ -1,4 +1,5 @@
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,26 @@ def test_score_prints_what_the_model_says(
     assert main(["score", str(cat), "--model", str(model_folder)]) == 0
     expected = MSLIQE.from_pretrained(model_folder)(read_image(cat)[None]).item()
     assert capsys.readouterr().out == f"{expected:.4f}  {cat}\n"
+
+
+def test_tables_levels_and_folders(
+    model_folder: Path, photo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "in" / "below").mkdir(parents=True)
+    (tmp_path / "in" / "a.png").write_bytes((photo_folder / "coffee.png").read_bytes())
+    (tmp_path / "in" / "below" / "b.png").write_bytes((photo_folder / "rocket.png").read_bytes())
+    options = ["score", str(tmp_path / "in"), "--model", str(model_folder), "--levels", "--device", "cpu"]
+    assert main([*options, "--json", str(tmp_path / "flat.json")]) == 0
+    tables = ["--json", str(tmp_path / "s.json"), "--csv", str(tmp_path / "s.csv")]
+    assert main([*options, "--recursive", "--batch-size", "2", *tables]) == 0
+    (flat,), deep = (json.loads((tmp_path / name).read_text()) for name in ("flat.json", "s.json"))
+    assert [Path(record["file"]).name for record in deep] == ["a.png", "b.png"]
+    levels = [flat[f"level_{k}"] for k in range(1, 6)]
+    assert sum(levels) == pytest.approx(1, abs=1e-5)
+    assert flat["score"] == pytest.approx(sum(k * p for k, p in enumerate(levels, start=1)), abs=1e-4)
+    assert deep[0] == pytest.approx(flat, abs=1e-5)  # alone and in a batch
+    rows = list(csv.DictReader((tmp_path / "s.csv").open()))
+    assert [float(row["level_3"]) for row in rows] == [record["level_3"] for record in deep]
 
 
 def test_one_bad_image_does_not_stop_the_others(
@@ -51,17 +72,35 @@ def test_one_bad_image_does_not_stop_the_others(
         ["export", "MISSING", "out"],
         ["import", "MISSING", "out"],
         ["export", "MISSING", "out", "--data", "MISSING"],
+        ["score", "PHOTO", "--device", "quantum"],
+        ["score", "PHOTO", "--json", "MISSING"],
+        ["splits", "MISSING", "OUT", "--splits", "1"],
     ],
 )
 def test_mistakes_are_one_sentence(
-    arguments: list[str], model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+    arguments: list[str], model_folder: Path, photo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     (tmp_path / "nothing").mkdir()
     places = {"MISSING": str(tmp_path / "missing" / "deep" / "file"), "EMPTY": str(tmp_path / "nothing")}
-    model = ["--model", str(model_folder)] if arguments == ["score", "EMPTY"] else []
+    places |= {"PHOTO": str(photo_folder / "coffee.png"), "OUT": str(tmp_path / "out")}
+    model = ["--model", str(model_folder)] if arguments[1] in ("EMPTY", "PHOTO") else []
     assert main([places.get(word, word) for word in arguments] + model) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["score", "x.png", "--batch-size", "0"], "whole number from 1"),
+        (["score", "x.png", "--modle", "y"], "unrecognized arguments: --modle y"),
+        (["import", "a", "b", "--set", "scales"], "is not NAME=JSON"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2 and message in capsys.readouterr().err
 
 
 def test_a_table_that_cannot_be_written_is_a_mistake(
@@ -76,9 +115,15 @@ def test_a_table_that_cannot_be_written_is_a_mistake(
 def test_import_turns_clip_weights_into_a_folder(tmp_path: Path) -> None:
     torch.manual_seed(0)
     source = MSLIQE()
-    torch.save(source.clip.state_dict(), tmp_path / "clip.pt")
-    assert main(["import", str(tmp_path / "clip.pt"), str(tmp_path / "model")]) == 0
+    weights = {name: value.half() for name, value in source.clip.state_dict().items()}
+    torch.save({"model_state_dict": weights}, tmp_path / "clip.pt")
+    source.clip.load_state_dict(weights)
     image = torch.rand(1, 3, 300, 300)
+    assert main(["import", str(tmp_path / "clip.pt"), str(tmp_path / "model")]) == 0
     with torch.no_grad():
-        expected = source.eval()(image)
-        torch.testing.assert_close(MSLIQE.from_pretrained(tmp_path / "model")(image), expected)
+        torch.testing.assert_close(MSLIQE.from_pretrained(tmp_path / "model")(image), source.eval()(image))
+    changes = ["--preset", "liqe", "--set", "n_crops=4", "--set", 'crop_rule="even"']
+    assert main(["import", str(tmp_path / "clip.pt"), str(tmp_path / "liqe"), *changes]) == 0
+    config = json.loads((tmp_path / "liqe" / "config.json").read_text())
+    assert config["n_crops"] == 4 and config["softmax_divisor"] == 1.0 and len(config["scenes"]) == 9
+    assert len(MSLIQE.from_pretrained(tmp_path / "liqe").text_features()) == 495

@@ -25,7 +25,9 @@ def test_every_subcommand_explains_itself(subcommand: str, capsys: pytest.Captur
     assert "--output" in capsys.readouterr().out
 
 
-def test_output_where_there_is_none(capsys: pytest.CaptureFixture[str]) -> None:
-    model = ["--model=mslique.module.QualityModule", "--model.pretrained=x", "--data=mslique.datamodule.DegradedPhotos"]
-    assert main(["fit", *model, "--data.folder=y", "--output=z"]) == 1
-    assert "--output is not an option of mslique.module.QualityModule" in capsys.readouterr().err
+def test_a_workers_traceback_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    def in_worker() -> None:
+        raise UserError('Caught UserError in DataLoader worker process 0.\n  File "x.py"\nUserError: a.png is broken\n')
+
+    assert sentence(in_worker) == 1
+    assert capsys.readouterr().err == "error: a.png is broken\n"

@@ -126,21 +126,52 @@ def test_a_zero_mean_stem_is_blind_to_brightness_until_trained(config: dict[str,
 
 
 def test_exactly_one_starting_point_is_needed(config: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="spoil"):
+        QualityModule(pretrained="x", clip_weights="y")
     with pytest.raises(UserError, match="either"):
         QualityModule()
     with pytest.raises(UserError, match="either"):
         QualityModule(model=config, pretrained="x")
 
 
+def test_liqes_learning_rate_has_one_value_an_epoch(config: dict[str, Any], tmp_path: Path) -> None:
+    data = DataLoader(dataset=brightness(8), batch_size=4)
+    learner = module(config, cosine_epochs=5, learning_rate=0.1)
+    seen: list[float] = []
+    learner.on_train_batch_start = lambda *_: seen.append(learner.optimizers().param_groups[0]["lr"])  # type: ignore
+    Trainer(max_epochs=8, default_root_dir=tmp_path, enable_checkpointing=False, **QUIET).fit(learner, data)
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    reference = torch.optim.lr_scheduler.CosineAnnealingLR(torch.optim.SGD([parameter], lr=0.1), T_max=5)
+    expected = []
+    for _ in range(8):
+        expected += 2 * reference.get_last_lr()
+        reference.optimizer.step()
+        reference.step()
+    assert seen == pytest.approx(expected, abs=1e-9)
+
+
+def test_clip_weights_come_from_a_file_or_a_known_name(config: dict[str, Any], tmp_path: Path) -> None:
+    source = MSLIQE(**config)
+    torch.save(source.clip.state_dict(), tmp_path / "clip.pt")
+    learner = QualityModule(model=config, clip_weights=str(tmp_path / "clip.pt"))
+    assert torch.equal(learner.model.clip.visual.conv1.weight, source.clip.visual.conv1.weight)
+    with pytest.raises(UserError, match="neither a file nor open_clip's name"):
+        QualityModule(model=config, clip_weights="openai")  # of no named backbone
+
+
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda p: p.stem)
-def test_every_configuration_runs(path: Path, photo_folder: Path, tmp_path: Path) -> None:
-    text = path.read_text()
-    assert yaml.safe_load(text)["model"]["class_path"] == "mslique.module.QualityModule"
+def test_every_configuration_is_understood(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        run(["fit", f"--config={path}", "--print_config"])
+    assert stop.value.code == 0
+    assert yaml.safe_load(capsys.readouterr().out)["model"]["class_path"] == "mslique.module.QualityModule"
+
+
+def test_the_tiny_configuration_runs(photo_folder: Path, tmp_path: Path) -> None:
     options = [
-        f"--config={path}",
+        f"--config={CONFIGS / 'tiny.yaml'}",
         f"--data.folder={photo_folder}",
-        f"--trainer.default_root_dir={tmp_path}",
-        f"--trainer.logger.init_args.save_dir={tmp_path}",
+        f"--output={tmp_path}",
         "--trainer.accelerator=cpu",
         "--trainer.fast_dev_run=1",
         "--data.batch_size=2",

@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from mslique import MSLIQE, UserError
 from mslique.datamodule import DegradedPhotos
 from mslique.module import QualityModule
-from mslique.sharing import export_checkpoint
+from mslique.sharing import export_checkpoint, load_model
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +30,8 @@ def test_an_exported_model_scores_as_the_checkpoint(checkpoint: Path, tmp_path: 
     images = torch.rand(2, 3, 80, 90)
     expected = QualityModule.load_from_checkpoint(checkpoint, weights_only=True).eval()(images)
     torch.testing.assert_close(MSLIQE.from_pretrained(tmp_path)(images), expected)
+    torch.testing.assert_close(load_model(checkpoint)(images), expected)
+    torch.testing.assert_close(load_model(tmp_path)(images), expected)
     assert json.loads((tmp_path / "config.json").read_text())["n_crops"] == 2
 
 
@@ -38,7 +40,7 @@ def test_the_card_tells_data_command_seed_and_correlations(
 ) -> None:
     export_checkpoint(checkpoint, tmp_path, command="lightning fit PHOTOS", data="Four cats.", measured="SRCC 0.9")
     card = (tmp_path / "README.md").read_text()
-    for expected in ("lightning fit PHOTOS", "Four cats.", "SRCC 0.9", "Seed 11", "1 epochs", "| val_srcc |"):
+    for expected in ("lightning fit PHOTOS", "Four cats.", "SRCC 0.9", "Seed 11", "1 epochs", "| val | SRCC | PLCC |"):
         assert expected in card
     assert str(photo_folder) not in card and "library_name: mslique" in card.split("---")[1]
 

@@ -1,0 +1,39 @@
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy.stats import spearmanr
+
+from mslique.evaluation import agreements, write_report
+
+
+def rows() -> torch.Tensor:
+    rng = np.random.default_rng(0)
+    scores, noise = rng.random(30), rng.random(30)
+    datasets = np.repeat([0, 2], (20, 10))
+    return torch.tensor(np.stack([scores, scores + 0.3 * noise, datasets, np.arange(30)], axis=1))
+
+
+def test_each_dataset_has_its_own_correlations() -> None:
+    table = rows()
+    found = agreements(table[torch.randperm(30)], ["a", "b", "c"])
+    assert [(entry.name, entry.images) for entry in found] == [("a", 20), ("c", 10)]
+    for entry, part in zip(found, (table[:20], table[20:]), strict=True):
+        assert entry.srcc == pytest.approx(spearmanr(part[:, 0], part[:, 1]).statistic)
+        assert entry.plcc > 0.9
+    (alone,) = agreements(table[:1])
+    assert math.isnan(alone.srcc) and alone.name == "0"
+
+
+def test_the_report_names_every_image_in_order(tmp_path: Path) -> None:
+    table = rows()[torch.randperm(30)]
+    write_report(tmp_path, agreements(table, ["a", "b", "c"]), table, lambda dataset, number: f"{dataset}/{number}.png")
+    scores = list(csv.DictReader((tmp_path / "scores.csv").open()))
+    assert [row["image"] for row in scores] == [f"{0 if k < 20 else 2}/{k}.png" for k in range(30)]
+    assert [row["dataset"] for row in csv.DictReader((tmp_path / "correlations.csv").open())] == ["a", "c"]
+    picture = np.asarray(Image.open(tmp_path / "a.png").convert("RGB"))
+    assert (picture != 255).any(axis=2).mean() > 0.01
