@@ -137,7 +137,10 @@ def check_images(images: LabelledImages, parts: Sequence[str]) -> None:
         labels = images.splits[part]
         if len(labels) < 2 or len({label.score for label in labels}) == 1:
             what = f"{len(labels)} images" if len(labels) < 2 else f"{len(labels)} images with one and the same score"
-            raise UserError(f"{images.name} has {what} for {part}: pairs of different scores are needed, leave it out")
+            raise UserError(
+                f"{images.name} has {what} for {part}, and pairs of different scores are needed: add images, or leave it"
+                " out"
+            )
     paths = [label.path for part in parts for label in images.splits[part]]
     missing = [path for path in paths if not (images.folder / path).is_file()]
     if missing:
