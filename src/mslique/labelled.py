@@ -136,10 +136,10 @@ def check_images(images: LabelledImages, parts: Sequence[str]) -> None:
     for part in parts:
         labels = images.splits[part]
         if len(labels) < 2 or len({label.score for label in labels}) == 1:
-            what = f"{len(labels)} images" if len(labels) < 2 else f"{len(labels)} images with one and the same score"
+            same = " with one and the same score" if len(labels) > 1 else ""
             raise UserError(
-                f"{images.name} has {what} for {part}, and pairs of different scores are needed: add images, or leave it"
-                " out"
+                f"{images.name} has {len(labels)} images{same} for {part}, and pairs of different scores are needed:"
+                " add images, or leave it out"
             )
     paths = [label.path for part in parts for label in images.splits[part]]
     missing = [path for path in paths if not (images.folder / path).is_file()]

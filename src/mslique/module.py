@@ -171,8 +171,9 @@ class QualityModule(LightningModule):
         for measure in ("srcc", "plcc"):
             values = {dataset.name: getattr(dataset, measure) for dataset in found}
             if len(values) > 1:
-                self.log_dict({f"{stage}_{measure}/{name}": value for name, value in values.items()})
-            self.log(f"{stage}_{measure}", fmean(values.values()), prog_bar=True)
+                self.log_dict({f"{stage}_{measure}/{name}": value for name, value in values.items()}, sync_dist=True)
+            # every process has the same value; sync_dist only keeps Lightning from warning
+            self.log(f"{stage}_{measure}", fmean(values.values()), prog_bar=True, sync_dist=True)
         return rows, found
 
 
