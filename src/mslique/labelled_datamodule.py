@@ -1,5 +1,6 @@
 """Training and evaluation on several datasets with scores by people."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,7 +48,7 @@ class LabelledDatasets(LightningDataModule):
         steps_per_epoch: training batches in an epoch.
         smaller_side: shrink larger images until their smaller side has so many pixels; null: never.
         eval_batch_size: images at a time in validation and test, per process.
-        num_workers: processes that prepare images.
+        num_workers: processes that prepare images; in training shared out among the datasets, at least one each.
         seed: of order, crops and mirroring in training.
         skip_bad_images: leave out images that cannot be decoded, with a warning; otherwise they are an error.
 
@@ -106,7 +107,8 @@ class LabelledDatasets(LightningDataModule):
             size = self.sources[name].batch_size
             dataset = self._views(number, "train", views, length=self.steps_per_epoch * size * replicas)
             sampler = FreshSamples(dataset, num_replicas=replicas, rank=rank, shuffle=False)
-            loaders[name] = self._loader(dataset, size, sampler)
+            share = size / sum(source.batch_size for source in self.sources.values())
+            loaders[name] = self._loader(dataset, size, sampler, math.ceil(share * self.num_workers))
         return CombinedLoader(loaders, mode="min_size")  # all have steps_per_epoch batches
 
     def val_dataloader(self) -> DataLoader[Sample | None]:
@@ -124,7 +126,7 @@ class LabelledDatasets(LightningDataModule):
         dataset: ConcatDataset[Sample | None] = ConcatDataset(
             [self._views(number, part, views) for number in range(len(self.names))]
         )
-        return self._loader(dataset, self.eval_batch_size, EverySampleOnce(dataset, *self._share()))
+        return self._loader(dataset, self.eval_batch_size, EverySampleOnce(dataset, *self._share()), self.num_workers)
 
     def _views(self, number: int, part: str, views: MultiScaleViews, length: int | None = None) -> LabelledViews:
         images = self.images[number]
@@ -135,8 +137,6 @@ class LabelledDatasets(LightningDataModule):
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
 
     def _loader(
-        self, dataset: Dataset[Sample | None], size: int, sampler: FreshSamples | EverySampleOnce
+        self, dataset: Dataset[Sample | None], size: int, sampler: FreshSamples | EverySampleOnce, workers: int
     ) -> DataLoader[Sample | None]:
-        return DataLoader(
-            dataset=dataset, batch_size=size, sampler=sampler, num_workers=self.num_workers, collate_fn=collate
-        )
+        return DataLoader(dataset=dataset, batch_size=size, sampler=sampler, num_workers=workers, collate_fn=collate)
