@@ -32,6 +32,15 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         part.unlink(missing_ok=True)
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data``, atomically."""
+
+    def write(part: Path) -> None:
+        part.write_bytes(data)
+
+    write_atomically(path, write)
+
+
 def to_grey(images: Tensor) -> Tensor:
     """Images (..., 3, H, W) -> the same with their luma in all three channels."""
     weights = images.new_tensor(LUMA)[:, None, None]

@@ -73,8 +73,8 @@ def read_image(path: str | Path) -> Tensor:
 def decode_image(path: str | Path) -> Decoded:
     """Decode a photograph with all that is needed to write a like one.
 
-    Of several frames the first is decoded. A damaged ICC profile is ignored, with a warning and a note. 16-bit grey keeps
-    its precision; 16-bit colour is read with 8 bits, as Pillow does.
+    Of several frames the first is decoded. A damaged ICC profile is ignored, with a warning and a note. 16-bit grey
+    keeps its precision; 16-bit colour is read with 8 bits, as Pillow does.
 
     Raises:
         UserError: the file cannot be read or decoded, or has more than MAX_PIXELS pixels.

@@ -9,7 +9,7 @@ from toys import photos, save_prior, save_quality
 
 from dlmap import cli
 from dlmap.images import save_png
-from dlmap.writer import COLUMNS, read_rows
+from dlmap.results import COLUMNS, read_rows
 from mslique import lightning_cli
 
 CONFIG = Path(__file__).parents[2] / "configs" / "dlmap" / "tiny.yaml"
