@@ -22,7 +22,10 @@ def shrink(picture: Image.Image, side: int = SIDE) -> Image.Image:
 
 
 class Thumbnails:
-    """The thumbnails below ``folder``: two files an input, named by a digest of its name."""
+    """The thumbnails below ``folder``: two WebP files an input, named by a digest of its name.
+
+    They have no suffix: an output folder can be the input of another run, which would take them for photographs.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "thumbnails"
@@ -41,7 +44,7 @@ class Thumbnails:
 
     def _path(self, name: str, kind: str) -> Path:
         digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
-        return self.folder / digest[:2] / f"{digest}-{kind}.webp"
+        return self.folder / digest[:2] / f"{digest}-{kind}"
 
 
 def _webp(picture: Image.Image, quality: int = 80) -> bytes:
