@@ -58,7 +58,7 @@ def test_the_result_is_of_the_kind_of_the_input(tmp_path: Path, models: list[str
     save_picture(to_pillow(grey, grey=True), folder / "grey.png")
     save_picture(to_pillow(grey, alpha, grey=True), folder / "la.png")
     save_picture(to_pillow(colours, alpha), folder / "rgba.png")
-    Image.fromarray((grey[0].numpy() * 65535).astype(np.uint16)).save(folder / "deep.png")
+    Image.fromarray(pixels(folder / "grey.png").astype(np.uint16) * 257).save(folder / "deep.png")
     to_pillow(colours).save(folder / "photo.jpg", quality=95, exif=exif)
     assert predict(folder, out, *models, "--model.format=input", "--model.metadata=true") == 0
     modes = {path.name: Image.open(path).mode for path in list_images(out)}
@@ -67,7 +67,7 @@ def test_the_result_is_of_the_kind_of_the_input(tmp_path: Path, models: list[str
         assert (pixels(out / name)[..., -1] == pixels(folder / name)[..., -1]).all()
     # colours are enhanced as they are stored: neither transparency nor the depth of the file matters
     assert np.abs(pixels(out / "la.png")[..., 0] - pixels(out / "grey.png")).max() <= 1
-    assert np.abs(pixels(out / "deep.png") - pixels(out / "grey.png")).max() <= 2
+    assert np.abs(pixels(out / "deep.png") - pixels(out / "grey.png")).max() <= 1
     photo = Image.open(out / "photo.jpg")
     assert photo.size == (32, 40) and photo.getexif()[0x0110] == "A camera" and 0x0112 not in photo.getexif()
     assert rows_of(out)["grey.png"]["quality_after"] != rows_of(out)["grey.png"]["quality_before"]
@@ -108,13 +108,7 @@ def test_running_out_of_memory_costs_time_and_nothing_else(
     assert rows["sub/c.png"]["status"] == "failed" and "memory does not suffice" in rows["sub/c.png"]["error"]
 
 
-HOSTILE = [
-    "<script>alert(1)</script>.png".replace("/", "∕"),
-    "new\nline.png",
-    "quo\"te,'.png",
-    "späße 写真 .PNG",
-    "%41.png",
-]
+HOSTILE = ["<script>alert(1).png", "new\nline.png", "quo\"te,'.png", "späße 写真 .PNG", "%41&lt;.png"]
 
 
 def test_hostile_names(tmp_path: Path, models: list[str]) -> None:
