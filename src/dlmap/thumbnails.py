@@ -49,7 +49,7 @@ class Thumbnails:
 
 def _webp(picture: Image.Image, quality: int = 80) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, format="WEBP", quality=quality)
+    picture.save(buffer, format="WEBP", quality=quality, method=2)  # the default, 4, takes half as long again
     return buffer.getvalue()
 
 
