@@ -59,7 +59,7 @@ Progress = Callable[[int, list[float]], None]
 @torch.enable_grad()
 def enhance(
     images: Tensor,
-    prior: DiffusionPrior,
+    prior: DiffusionPrior | None,
     objective: MAPObjective,
     ascent: Ascent = PUBLISHED,
     progress: Progress | None = None,
@@ -81,6 +81,8 @@ def enhance(
     """
     if torch.is_inference_mode_enabled():
         raise RuntimeError("enhance() needs gradients, which torch.inference_mode() makes impossible: leave it")
+    if prior is None:
+        raise ValueError("latent MAP needs a prior: give a DiffusionPrior")
     size, reference = images.shape[-2:], images if reference is None else reference
     noise = [torch.nn.Parameter(z) for z in prior.invert(pad(images, prior.multiple))]
     optimizer = torch.optim.SGD(noise, lr=ascent.step_size, momentum=ascent.momentum, maximize=True)

@@ -33,7 +33,7 @@ class MAPEnhancer(L.LightningModule):
     """Enhances every photograph of a folder by diffusion-latent MAP and writes the results.
 
     Args:
-        prior: the diffusion model.
+        prior: the diffusion model; None where the ascent moves pixels.
         objective: what is maximised.
         output: folder for the images, results.csv and report.html (``--output``).
         ascent: options of the ascent.
@@ -44,7 +44,7 @@ class MAPEnhancer(L.LightningModule):
 
     def __init__(
         self,
-        prior: DiffusionPrior,
+        prior: DiffusionPrior | None,
         objective: MAPObjective,
         output: str = "enhanced",
         ascent: Ascent = PUBLISHED,
@@ -56,7 +56,7 @@ class MAPEnhancer(L.LightningModule):
         self.prior, self.objective, self.output, self.ascent = prior, objective, Path(output), ascent
         self.keep_format, self.metadata, self.report = format == "input", metadata, report
         self.journal, self.stop = Journal(self.output), Event()
-        self._memory = MemoryGuard(prior.shrink_tiles)
+        self._memory = MemoryGuard(_no_tiles if prior is None else prior.shrink_tiles)
         if self.output.exists() and not self.output.is_dir():
             raise UserError(f"--output {output} is a file: give a folder")
 
@@ -124,3 +124,7 @@ class MAPEnhancer(L.LightningModule):
                 bar.set_postfix(objective=f"{sum(values) / len(values):.2f}")
 
             return enhance(images, self.prior, self.objective, self.ascent, progress, reference)
+
+
+def _no_tiles() -> bool:
+    return False

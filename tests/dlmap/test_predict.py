@@ -12,8 +12,11 @@ from dlmap.results import COLUMNS, read_rows
 from mslique import lightning_cli, list_images
 
 
-def test_a_folder_is_enhanced(folder: Path, tmp_path: Path, models: list[str]) -> None:
+def test_a_folder_is_enhanced(
+    folder: Path, tmp_path: Path, models: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert predict(folder, tmp_path / "out", *models) == 0
+    assert "photographs: 100%" in (bar := capsys.readouterr().out) and "3/3" in bar
     rows = read_rows(tmp_path / "out" / "results.csv")
     assert [row["file"] for row in rows] == ["a.png", "b.png", "sub/c.png"]
     assert list(rows[0]) == COLUMNS
