@@ -85,6 +85,8 @@ def _entries(path: Path) -> Iterator[Entry]:
         return
     with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
-            if line.endswith("\n"):  # without it, a kill cut the line off: its input is done again
+            try:
                 values = json.loads(line)
-                yield Entry(**{**values, "row": Row(**values["row"])})
+            except json.JSONDecodeError:
+                continue  # a kill or a full disk cut the line off: its input is done again
+            yield Entry(**{**values, "row": Row(**values["row"])})

@@ -43,7 +43,7 @@ class ResultWriter(Callback):
     def __init__(self, journal: Journal, stop: Event, metadata: bool = False, report: bool = True) -> None:
         self.journal, self.stop, self.metadata, self.report = journal, stop, metadata, report
         self._thumbnails = Thumbnails(journal.folder)
-        self._others_work = False
+        self._over = False
 
     def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._background = Background()
@@ -51,7 +51,6 @@ class ResultWriter(Callback):
         if trainer.world_size > 1:
             # processes may finish hours apart, more than the patience of Lightning's own group
             self._everyone = torch.distributed.new_group(backend="gloo", timeout=AS_LONG_AS_IT_TAKES)
-            self._others_work = True
 
     def on_predict_batch_end(
         self,
@@ -69,7 +68,7 @@ class ResultWriter(Callback):
         self._background.finish()
         if trainer.world_size > 1:
             torch.distributed.barrier(self._everyone)
-            self._others_work = False
+        self._over = True
         if not trainer.is_global_zero:
             return
         done = self.journal.merge()
@@ -88,7 +87,7 @@ class ResultWriter(Callback):
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         if hasattr(self, "_background"):
             self._background.close()
-        if self._others_work and trainer.strategy.launcher is not None:
+        if not self._over and trainer.strategy.launcher is not None:
             # without this process the others could not end: what they have done is in the journal
             trainer.strategy.launcher.kill(signal.SIGKILL)
 
