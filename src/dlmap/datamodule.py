@@ -62,10 +62,13 @@ class PhotoBatches(Dataset[list[Photo]]):
 
 
 class StoppableBatches:
-    """The batches of one process, until ``stop`` is set. ``photos`` is their number of photographs."""
+    """The batches of one process, until ``stop`` is set.
 
-    def __init__(self, batches: PhotoBatches, num_workers: int, stop: Event) -> None:
-        self.photos = sum(map(len, batches.batches))
+    ``photos`` is their number of photographs, ``planned`` that of all processes.
+    """
+
+    def __init__(self, batches: PhotoBatches, planned: int, num_workers: int, stop: Event) -> None:
+        self.photos, self.planned = sum(map(len, batches.batches)), planned
         self._stop = stop
         self._loader = DataLoader(
             dataset=batches, batch_size=None, num_workers=num_workers, worker_init_fn=_leave_signals_to_the_main_process
@@ -164,8 +167,9 @@ class PhotoFolderData(L.LightningDataModule):
         module = cast("MAPEnhancer", trainer.lightning_module)
         # one process decides, so that all agree even if a file changes meanwhile
         plan = self._plan(module, trainer.world_size) if trainer.is_global_zero else []
-        share = trainer.strategy.broadcast(plan)[trainer.global_rank :: trainer.world_size]
-        return StoppableBatches(PhotoBatches(share, self.reference is not None), self.num_workers, module.stop)
+        plan = trainer.strategy.broadcast(plan)
+        batches = PhotoBatches(plan[trainer.global_rank :: trainer.world_size], self.reference is not None)
+        return StoppableBatches(batches, sum(map(len, plan)), self.num_workers, module.stop)
 
     def _plan(self, module: "MAPEnhancer", processes: int) -> list[list[Task]]:
         """The batches of all processes: k, k + processes, ... are those of process k, which has one, maybe empty."""

@@ -1,5 +1,6 @@
 """Writing enhanced images so that a half-written file never appears."""
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +25,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Let ``write`` fill a hidden file beside ``path``, then rename it; on an error nothing is left behind."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name[:200]}.part")  # names may have 255 bytes
+    # a digest, since the name itself may be as long as names may be
+    part = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}.part")
     try:
         write(part)
         os.replace(part, path)

@@ -61,7 +61,7 @@ class MAPEnhancer(L.LightningModule):
             raise UserError(f"--output {output} is a file: give a folder")
 
     def configure_callbacks(self) -> list[Callback]:
-        return [ResultWriter(self.journal, self.stop, self.metadata, self.report), StopCleanly(self.stop)]
+        return [ResultWriter(self.journal, self.metadata, self.report), StopCleanly(self.stop)]
 
     def prepare_data(self) -> None:
         """Find out before the work whether results can be written."""

@@ -6,7 +6,6 @@ import signal
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import lightning as L
@@ -31,7 +30,6 @@ class ResultWriter(Callback):
 
     Args:
         journal: the journal of the output folder.
-        stop: set when the run was asked to end early.
         metadata: whether the results carry EXIF and XMP of the photographs.
         report: whether to write report.html at the end.
 
@@ -40,8 +38,8 @@ class ResultWriter(Callback):
             the command's exit status is not 0.
     """
 
-    def __init__(self, journal: Journal, stop: Event, metadata: bool = False, report: bool = True) -> None:
-        self.journal, self.stop, self.metadata, self.report = journal, stop, metadata, report
+    def __init__(self, journal: Journal, metadata: bool = False, report: bool = True) -> None:
+        self.journal, self.metadata, self.report = journal, metadata, report
         self._thumbnails = Thumbnails(journal.folder)
         self._over = False
 
@@ -73,9 +71,10 @@ class ResultWriter(Callback):
             return
         done = self.journal.merge()
         write_views(self.journal, self.report)
-        if self.stop.is_set():
+        loader: Any = trainer.predict_dataloaders
+        if missing := loader.planned - len(done):
             raise UserError(
-                f"ended early, after {len(done)} photographs, which are complete: run the same command again to go on"
+                f"ended early: {len(done)} photographs are done, {missing} are not; run the same command again to go on"
             )
         failed = [entry.row for entry in done if entry.row.status == FAILED]
         if failed:

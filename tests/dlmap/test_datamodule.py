@@ -78,7 +78,7 @@ def test_bad_files_and_references_are_items_with_their_reason(tmp_path: Path) ->
 def test_batches_end_when_asked_to(num_workers: int, tmp_path: Path) -> None:
     put(tmp_path / "x.png")
     task, stop = Task(tmp_path / "x.png", Path("x.png"), Path("x.png")), Event()
-    batches = StoppableBatches(PhotoBatches([[task, task], [task], [task]], references=False), num_workers, stop)
+    batches = StoppableBatches(PhotoBatches([[task, task], [task], [task]], references=False), 4, num_workers, stop)
     assert batches.photos == 4 and len(batches) == 3 and [len(batch) for batch in batches] == [2, 1, 1]
     seen = []
     for batch in batches:
