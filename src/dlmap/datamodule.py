@@ -96,7 +96,7 @@ class PhotoFolderData(L.LightningDataModule):
     Args:
         folder: photographs, searched recursively; or one file.
         batch_size: photographs at a time; those of equal size are enhanced together.
-        num_workers: processes that read ahead.
+        num_workers: processes that read ahead, each of them two batches.
         include: glob patterns, separated by commas, for the path below ``folder`` or the file name; case is ignored.
         exclude: the same, for photographs to leave out.
         limit: only the first so many, by name, of those that the patterns leave.
