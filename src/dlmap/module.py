@@ -17,7 +17,6 @@ from tqdm import tqdm
 from mslique import UserError
 
 from .ascent import PUBLISHED, Ascent, Enhanced, enhance
-from .datamodule import Photo
 from .fingerprint import fingerprint
 from .images import to_grey
 from .interrupt import StopCleanly
@@ -25,6 +24,7 @@ from .journal import Journal
 from .memory import MemoryGuard
 from .objective import MAPObjective
 from .outcome import Outcome, Scores, failure, success
+from .photos import Photo
 from .prior import DiffusionPrior
 from .writer import ResultWriter
 

@@ -8,9 +8,9 @@ from torch import Tensor
 from mslique import Decoded
 
 from .ascent import Enhanced
-from .datamodule import Photo
 from .images import to_pillow
 from .journal import Entry
+from .photos import Photo
 from .results import FAILED, OK, Row
 from .thumbnails import shrink
 
