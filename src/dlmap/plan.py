@@ -121,11 +121,14 @@ def check_outputs(root: Path, tasks: Sequence[Task], output: Path) -> list[Task]
     Raises:
         UserError: a result would overwrite an input.
     """
+    root, output = root.resolve(), output.resolve()
+    if output != root and output.is_relative_to(root):
+        tasks = [task for task in tasks if not task.source.resolve().is_relative_to(output)]
+    sources = {task.source.resolve() for task in tasks}
     for task in tasks:
-        if (output / task.output).resolve() == task.source.resolve():
-            raise UserError(f"the result would overwrite {task.source}: give another folder as --output")
-    inside = output.resolve().is_relative_to(root.resolve()) and output.resolve() != root.resolve()
-    return [task for task in tasks if not (inside and task.source.resolve().is_relative_to(output.resolve()))]
+        if (result := (output / task.output).resolve()) in sources:
+            raise UserError(f"the result of {task.name} would overwrite {result}: give another folder as --output")
+    return list(tasks)
 
 
 def _size(path: Path) -> tuple[int, int]:

@@ -51,6 +51,10 @@ def test_inputs_are_never_overwritten(tmp_path: Path) -> None:
         names(PhotoFolderData(str(tmp_path)), tmp_path)
     with pytest.raises(UserError, match="would overwrite .*a.png"):
         names(PhotoFolderData(str(tmp_path / "a.png")), tmp_path)
+    put(tmp_path / "x" / "b.png")
+    put(tmp_path / "x" / "x" / "b.jpg")
+    with pytest.raises(UserError, match="result of x/b.jpg would overwrite .*x/b.png"):
+        names(PhotoFolderData(str(tmp_path / "x")), tmp_path)
 
 
 def test_missing_and_empty_folders(tmp_path: Path) -> None:
