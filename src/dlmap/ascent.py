@@ -45,6 +45,7 @@ class Enhanced:
     quality: list[float] = field(default_factory=list)
     fidelity: list[float] = field(default_factory=list)
     objective: list[float] = field(default_factory=list)
+    note: str = ""
 
     @property
     def iterations(self) -> int:
@@ -58,10 +59,11 @@ Progress = Callable[[int, list[float]], None]
 @torch.enable_grad()
 def enhance(
     images: Tensor,
-    prior: DiffusionPrior,
+    prior: DiffusionPrior | None,
     objective: MAPObjective,
     ascent: Ascent = PUBLISHED,
     progress: Progress | None = None,
+    reference: Tensor | None = None,
 ) -> list[Enhanced]:
     """Diffusion-latent MAP: maximise the objective over the noise, from the inversion of the images.
 
@@ -72,20 +74,23 @@ def enhance(
 
     Args:
         images: (B, 3, H, W) in [0, 1]; any size, padded by reflection for the prior and cropped back.
+        reference: (B, 3, H, W), what fidelity compares with; None: the images.
 
     Raises:
         RuntimeError: called under ``torch.inference_mode``, where no gradient exists.
     """
     if torch.is_inference_mode_enabled():
         raise RuntimeError("enhance() needs gradients, which torch.inference_mode() makes impossible: leave it")
-    size = images.shape[-2:]
+    if prior is None:
+        raise ValueError("latent MAP needs a prior: give a DiffusionPrior")
+    size, reference = images.shape[-2:], images if reference is None else reference
     noise = [torch.nn.Parameter(z) for z in prior.invert(pad(images, prior.multiple))]
     optimizer = torch.optim.SGD(noise, lr=ascent.step_size, momentum=ascent.momentum, maximize=True)
     results = [Enhanced(image.cpu()) for image in images]
     moving = list(range(len(images)))
     for iteration in range(ascent.iterations + 1):
         state = torch.stack([noise[k] for k in moving])
-        candidates, terms = _evaluate(state, images[moving], size, prior, objective)
+        candidates, terms = _evaluate(state, reference[moving], size, prior, objective)
         finite = terms.value.isfinite().all(dim=1).tolist()
         chosen, better = _better(candidates, terms)
         _record(results, moving, finite, chosen, better)

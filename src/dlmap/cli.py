@@ -6,21 +6,24 @@ from pathlib import Path
 
 from mslique import lightning_cli
 
+from .report import report
+
 TINY = Path(__file__).parents[2] / "configs" / "dlmap" / "tiny.yaml"
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    options, rest = _parser().parse_known_args(args)
-    predict = [
-        "predict",
-        "--config",
-        str(options.config),
-        "--data.folder",
-        options.input,
-        "--output",
-        options.output,
-    ]
+    parser = _parser()
+    options, rest = parser.parse_known_args(args)
+    if options.command == "report":
+        if rest:
+            parser.error(f"unknown arguments: {' '.join(rest)}")
+        return lightning_cli.sentence(report, options.output)
+    predict = ["predict", "--config", str(options.config), "--data.folder", options.input, "--output", options.output]
+    if options.overwrite:
+        predict += ["--data.overwrite", "true"]
+    if options.limit is not None:
+        predict += ["--data.limit", str(options.limit)]
     return lightning_cli.main([*predict, *rest])
 
 
@@ -38,4 +41,8 @@ def _parser() -> argparse.ArgumentParser:
     enhance.add_argument(
         "--config", type=Path, default=TINY, help="YAML file of the enhancement (default: %(default)s)"
     )
+    enhance.add_argument("--overwrite", action="store_true", help="do again what is done")
+    enhance.add_argument("--limit", type=int, metavar="N", help="only the first N photographs, by name")
+    show = commands.add_parser("report", help="write OUT/report.html again, from what the runs have left in OUT")
+    show.add_argument("output", metavar="OUT", help="output folder of dlmap enhance or lightning predict")
     return parser

@@ -1,48 +1,82 @@
 """The LightningModule behind ``lightning predict``: photographs in, enhanced photographs out."""
 
+import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from threading import Event
+from typing import Any, Literal
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
+from torch import Tensor
 from tqdm import tqdm
 
 from mslique import UserError
 
-from .ascent import PUBLISHED, Ascent, enhance
-from .datamodule import Photo
+from .ascent import PUBLISHED, Ascent, Enhanced, enhance
+from .fingerprint import fingerprint
+from .images import to_grey
+from .interrupt import StopCleanly
+from .journal import Journal
+from .memory import MemoryGuard
 from .objective import MAPObjective
+from .outcome import Outcome, Scores, failure, success
+from .photos import Photo
 from .prior import DiffusionPrior
-from .writer import Outcome, ResultWriter, Row
+from .writer import ResultWriter
 
 
 class MAPEnhancer(L.LightningModule):
     """Enhances every photograph of a folder by diffusion-latent MAP and writes the results.
 
     Args:
-        prior: the diffusion model.
+        prior: the diffusion model; None where the ascent moves pixels.
         objective: what is maximised.
-        output: folder for the images and results.csv (``--output``).
+        output: folder for the images, results.csv and report.html (``--output``).
         ascent: options of the ascent.
+        format: of the results: "png" (without loss), or "input", that of each photograph (JPEG at quality 95).
+        metadata: whether the results carry the photographs' EXIF (without orientation) and XMP.
+        report: whether report.html is written.
     """
 
     def __init__(
         self,
-        prior: DiffusionPrior,
+        prior: DiffusionPrior | None,
         objective: MAPObjective,
         output: str = "enhanced",
         ascent: Ascent = PUBLISHED,
+        format: Literal["png", "input"] = "png",
+        metadata: bool = False,
+        report: bool = True,
     ) -> None:
         super().__init__()
         self.prior, self.objective, self.output, self.ascent = prior, objective, Path(output), ascent
+        self.keep_format, self.metadata, self.report = format == "input", metadata, report
+        self.journal, self.stop = Journal(self.output), Event()
+        self._memory = MemoryGuard(_no_tiles if prior is None else prior.shrink_tiles)
         if self.output.exists() and not self.output.is_dir():
             raise UserError(f"--output {output} is a file: give a folder")
 
     def configure_callbacks(self) -> list[Callback]:
-        return [ResultWriter(self.output)]
+        return [ResultWriter(self.journal, self.metadata, self.report), StopCleanly(self.stop)]
+
+    def prepare_data(self) -> None:
+        """Find out before the work whether results can be written."""
+        try:
+            self.output.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.output):
+                pass
+        except OSError as reason:
+            raise UserError(
+                f"--output {self.output} cannot be written to ({reason.strerror}): give another folder"
+            ) from reason
+
+    def fingerprint(self) -> str:
+        """Digest of the options and weights that decide the results; empty outside of the command."""
+        return fingerprint(self.trainer)
 
     def on_predict_start(self) -> None:
         if torch.is_inference_mode_enabled():
@@ -52,46 +86,45 @@ class MAPEnhancer(L.LightningModule):
             )
 
     def predict_step(self, batch: list[Photo], *_: Any) -> list[Outcome]:
-        outcomes = [_failure(photo) for photo in batch if photo.image is None]
+        outcomes = [failure(photo, photo.error) for photo in batch if photo.decoded is None]
         groups: dict[torch.Size, list[Photo]] = defaultdict(list)
         for photo in batch:
-            if photo.image is not None:
-                groups[photo.image.shape].append(photo)
-        for group in groups.values():
-            outcomes += self._enhance(group)
+            if photo.decoded is not None:
+                groups[photo.decoded.image.shape].append(photo)
+        for size, group in groups.items():
+            try:
+                done = self._memory.run(group, size, self._enhance)
+                outcomes += [outcome.noted(self._memory.note(size)) for outcome in done]
+            except UserError as reason:
+                outcomes += [failure(photo, f"{photo.task.name}: {reason}") for photo in group]
         return outcomes
 
-    def _enhance(self, photos: list[Photo]) -> list[Outcome]:
+    def _enhance(self, photos: Sequence[Photo]) -> list[Outcome]:
+        """Of equal-sized photographs, all at once."""
         start = time.perf_counter()
-        images = torch.stack([photo.image for photo in photos if photo.image is not None]).to(self.device)
+        decoded = [photo.decoded for photo in photos if photo.decoded is not None]
+        images = torch.stack([one.image for one in decoded]).to(self.device)
+        references = [photo.reference for photo in photos if photo.reference is not None]
+        reference = torch.stack(references).to(self.device) if references else images
+        results = self._ascend(images, reference)
+        after = [to_grey(r.image) if one.grey else r.image for r, one in zip(results, decoded, strict=True)]
+        with torch.no_grad():
+            before = self.objective(images, images).quality.tolist()
+            final = self.objective(torch.stack(after).to(self.device), reference)
+        seconds = (time.perf_counter() - start) / len(photos)
+        scores = map(Scores, before, final.quality.tolist(), final.fidelity.tolist())
+        parts = zip(photos, decoded, after, results, scores, strict=True)
+        return [success(*part, seconds) for part in parts]
+
+    def _ascend(self, images: Tensor, reference: Tensor) -> list[Enhanced]:
         with tqdm(total=self.ascent.iterations, desc="ascent", leave=False, position=1, disable=None) as bar:
 
             def progress(iteration: int, values: list[float]) -> None:
                 bar.update(iteration - bar.n)
                 bar.set_postfix(objective=f"{sum(values) / len(values):.2f}")
 
-            results = enhance(images, self.prior, self.objective, self.ascent, progress)
-        after = torch.stack([result.image for result in results]).to(self.device)
-        with torch.no_grad():
-            before, final = self.objective(images, images), self.objective(after, images)
-        seconds = (time.perf_counter() - start) / len(photos)
-        return [
-            Outcome(
-                Row(
-                    file=str(photo.name),
-                    status="ok",
-                    seconds=seconds,
-                    iterations=results[k].iterations,
-                    quality_before=before.quality[k].item(),
-                    quality_after=final.quality[k].item(),
-                    fidelity=final.fidelity[k].item(),
-                ),
-                photo.output,
-                results[k].image,
-            )
-            for k, photo in enumerate(photos)
-        ]
+            return enhance(images, self.prior, self.objective, self.ascent, progress, reference)
 
 
-def _failure(photo: Photo) -> Outcome:
-    return Outcome(Row(file=str(photo.name), status="failed", error=photo.error), photo.output)
+def _no_tiles() -> bool:
+    return False

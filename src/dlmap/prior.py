@@ -107,6 +107,10 @@ class DiffusionPrior(nn.Module):
         with torch.no_grad():
             return self.invert_latents(self.encode(images))
 
+    def shrink_tiles(self) -> bool:
+        """Halve the side of the tiles of network and codec; False when they are the smallest already."""
+        return False
+
     def generate(self, noise: Tensor) -> Tensor:
         """f: noise state (B, 2, C, h, w) -> images (B, 3, H, W) in [0, 1]; differentiable."""
         return self.decode(self.sample(noise)[:, 0])

@@ -1,117 +1,123 @@
-"""Predictions to disk: one PNG an input, and results.csv."""
+"""Predictions to disk: images, the journal, and at the end results.csv and report.html."""
 
-import csv
-import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
+import datetime
+import errno
+import signal
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import BasePredictionWriter
-from torch import Tensor
+import torch.distributed
+from lightning.pytorch.callbacks import Callback
 
 from mslique import UserError
 
-from .images import save_png, write_atomically
+from .background import Background
+from .images import save_picture
+from .journal import Entry, Journal
+from .outcome import Outcome, Pictures
+from .report import write_report
+from .results import FAILED, write_rows
+from .thumbnails import Thumbnails
+
+AS_LONG_AS_IT_TAKES = datetime.timedelta(days=365)
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of results.csv. Quality in [0, 100], of the photograph as given and of the file written."""
+class ResultWriter(Callback):
+    """Writes every image in the background as soon as its batch is done, then notes it in the journal.
 
-    file: str
-    status: str
-    seconds: float | None = None
-    iterations: int | None = None
-    quality_before: float | None = None
-    quality_after: float | None = None
-    fidelity: float | None = None
-    error: str = ""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one input: its row, and the image (3, H, W) to be written at ``output``, if there is one."""
-
-    row: Row
-    output: Path
-    image: Tensor | None = None
-
-
-COLUMNS = [field.name for field in dataclasses.fields(Row)]
-
-
-def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write a results.csv with these rows, atomically; figures have six significant digits."""
-
-    def write(part: Path) -> None:
-        with part.open("w", newline="", encoding="utf-8") as file:
-            table = csv.DictWriter(file, COLUMNS)
-            table.writeheader()
-            table.writerows(rows)
-
-    write_atomically(path, write)
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a results.csv, all values as text."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-class ResultWriter(BasePredictionWriter):
-    """Writes every image as soon as its batch is done, and keeps results.csv (one part a process) up to date.
-
-    At the end the parts of all processes are merged into ``results.csv``, sorted by file.
+    Args:
+        journal: the journal of the output folder.
+        metadata: whether the results carry EXIF and XMP of the photographs.
+        report: whether to write report.html at the end.
 
     Raises:
-        UserError: at the end, if any input failed, so that the command's exit status is not 0.
+        UserError: an image cannot be written; or at the end, if any input failed or the run was ended early, so that
+            the command's exit status is not 0.
     """
 
-    def __init__(self, output: str | Path) -> None:
-        super().__init__(write_interval="batch")
-        self.output = Path(output)
-        self.rows: list[dict[str, Any]] = []
+    def __init__(self, journal: Journal, metadata: bool = False, report: bool = True) -> None:
+        self.journal, self.metadata, self.report = journal, metadata, report
+        self._thumbnails = Thumbnails(journal.folder)
+        self._over = False
 
-    def _part(self, rank: int) -> Path:
-        return self.output / f"results.{rank}.csv"
+    def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._background = Background()
+        self._everyone: Any = None
+        if trainer.world_size > 1:
+            # processes may finish hours apart, more than the patience of Lightning's own group
+            self._everyone = torch.distributed.new_group(backend="gloo", timeout=AS_LONG_AS_IT_TAKES)
 
-    def write_on_batch_end(
+    def on_predict_batch_end(
         self,
         trainer: L.Trainer,
         pl_module: L.LightningModule,
-        prediction: list[Outcome],
-        batch_indices: Sequence[int] | None,
+        outputs: Any,
         batch: Any,
         batch_idx: int,
-        dataloader_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
-        for outcome in prediction:
-            if outcome.image is not None:
-                save_png(outcome.image, self.output / outcome.output)
-            self.rows.append(_formatted(outcome.row))
-        write_rows(self._part(trainer.global_rank), self.rows)
+        for outcome in outputs:
+            self._background.submit(partial(self._write, trainer.global_rank, outcome))
 
     def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        trainer.strategy.barrier()
-        if trainer.is_global_zero:
-            parts = [part for rank in range(trainer.world_size) if (part := self._part(rank)).is_file()]
-            rows = sorted((row for part in parts for row in read_rows(part)), key=lambda row: row["file"])
-            write_rows(self.output / "results.csv", rows)
-            for part in parts:
-                part.unlink()
-        trainer.strategy.barrier()
-        rows = read_rows(self.output / "results.csv")
-        failed = [row for row in rows if row["status"] == "failed"]
-        if failed:
-            first = failed[0]["error"]
+        self._background.finish()
+        if trainer.world_size > 1:
+            torch.distributed.barrier(self._everyone)
+        self._over = True
+        if not trainer.is_global_zero:
+            return
+        done = self.journal.merge()
+        write_views(self.journal, self.report)
+        loader: Any = trainer.predict_dataloaders
+        if missing := loader.planned - len(done):
             raise UserError(
-                f"{len(failed)} of {len(rows)} images failed, the others are done; see {self.output / 'results.csv'}."
-                f" First: {first}"
+                f"ended early: {len(done)} photographs are done, {missing} are not; run the same command again to go on"
+            )
+        failed = [entry.row for entry in done if entry.row.status == FAILED]
+        if failed:
+            raise UserError(
+                f"{len(failed)} of {len(done)} images failed, the others are done; see"
+                f" {self.journal.output / 'results.csv'}. First: {failed[0].error}"
             )
 
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        if hasattr(self, "_background"):
+            self._background.close()
+        if not self._over and trainer.strategy.launcher is not None:
+            # without this process the others could not end: what they have done is in the journal
+            trainer.strategy.launcher.kill(signal.SIGKILL)
 
-def _formatted(row: Row) -> dict[str, Any]:
-    values = dataclasses.asdict(row)
-    return {key: f"{value:.6g}" if isinstance(value, float) else value for key, value in values.items()}
+    def _write(self, rank: int, outcome: Outcome) -> None:
+        path, entry = self.journal.output / outcome.entry.output, outcome.entry
+        try:
+            if outcome.pictures is not None:
+                entry = self._saved(entry, outcome.pictures, path)
+            self.journal.append(rank, entry)
+        except OSError as reason:
+            raise UserError(
+                f"{path} cannot be written ({reason.strerror}): free the space or allow it, or give another --output;"
+                " then run the same command again to go on"
+            ) from reason
+
+    def _saved(self, entry: Entry, pictures: Pictures, path: Path) -> Entry:
+        """Write the pictures. An error of the file system is raised, one of this photograph is its entry's."""
+        try:
+            save_picture(pictures.after, path, pictures.decoded if self.metadata else None)
+            self._thumbnails.save(entry.row.file, pictures.before, pictures.after)
+        except (OSError, ValueError, RuntimeError) as reason:
+            if isinstance(reason, OSError) and reason.errno not in (None, errno.ENAMETOOLONG):
+                raise
+            row = replace(entry.row, status=FAILED, error=f"{path.name} cannot be written: {reason}")
+            return replace(entry, row=row)
+        return entry
+
+
+def write_views(journal: Journal, report: bool = True) -> None:
+    """Write results.csv, and report.html if asked for, from the journal."""
+    entries = list(journal.read().values())
+    write_rows(journal.output / "results.csv", [entry.row for entry in entries])
+    if report:
+        write_report(journal.output, entries)

@@ -4,7 +4,7 @@ from .correlation import Calibration, fit_calibration, plcc, srcc
 from .degradations import DEGRADATIONS, degrade
 from .errors import UserError
 from .fidelity_loss import fidelity_loss
-from .images import list_images, read_image
+from .images import Decoded, decode_image, list_images, read_image
 from .labels import reference_quality
 from .model import MSLIQE
 from .pyiqa_metric import register_in_pyiqa
@@ -17,8 +17,10 @@ __all__ = [
     "DEGRADATIONS",
     "MSLIQE",
     "Calibration",
+    "Decoded",
     "MultiScaleViews",
     "UserError",
+    "decode_image",
     "degrade",
     "fidelity_loss",
     "fit_calibration",

@@ -2,3 +2,31 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # toys.py
+
+import pytest
+from toys import photos, save_prior, save_quality
+
+from dlmap.images import save_png
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Options that put tiny models in the place of the embedded ones."""
+    folder = tmp_path_factory.mktemp("models")
+    save_prior(str(folder / "prior"))
+    save_quality(str(folder / "quality"))
+    return [
+        f"--model.prior.path={folder / 'prior'}",
+        "--model.prior.num_steps=2",
+        f"--model.objective.quality.model={folder / 'quality'}",
+        "--model.ascent.iterations=2",
+        "--trainer.accelerator=cpu",
+    ]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three sizes, two of them equal, one in a folder below."""
+    for k, (name, side) in enumerate((("a.png", 40), ("b.png", 40), ("sub/c.png", 50))):
+        save_png(photos(1, 32, side, seed=k)[0], tmp_path / "in" / name)
+    return tmp_path / "in"

@@ -5,46 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from toys import photos, save_prior, save_quality
+from toys import CONFIG, predict
 
 from dlmap import cli
-from dlmap.images import save_png
-from dlmap.writer import COLUMNS, read_rows
-from mslique import lightning_cli
-
-CONFIG = Path(__file__).parents[2] / "configs" / "dlmap" / "tiny.yaml"
+from dlmap.results import COLUMNS, read_rows
+from mslique import lightning_cli, list_images
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Options that put tiny models in the place of the embedded ones."""
-    folder = tmp_path_factory.mktemp("models")
-    save_prior(str(folder / "prior"))
-    save_quality(str(folder / "quality"))
-    return [
-        f"--model.prior.path={folder / 'prior'}",
-        "--model.prior.num_steps=2",
-        f"--model.objective.quality.model={folder / 'quality'}",
-        "--model.ascent.iterations=2",
-        "--trainer.accelerator=cpu",
-    ]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Three sizes, two of them equal, one in a folder below."""
-    for k, (name, side) in enumerate((("a.png", 40), ("b.png", 40), ("sub/c.png", 50))):
-        save_png(photos(1, 32, side, seed=k)[0], tmp_path / "in" / name)
-    return tmp_path / "in"
-
-
-def predict(folder: Path, output: Path, *options: str) -> int:
-    config = ["predict", "--config", str(CONFIG), "--data.folder", str(folder), "--output", str(output)]
-    return lightning_cli.main([*config, *options])
-
-
-def test_a_folder_is_enhanced(folder: Path, tmp_path: Path, models: list[str]) -> None:
+def test_a_folder_is_enhanced(
+    folder: Path, tmp_path: Path, models: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert predict(folder, tmp_path / "out", *models) == 0
+    assert "photographs: 100%" in (bar := capsys.readouterr().out) and "3/3" in bar
     rows = read_rows(tmp_path / "out" / "results.csv")
     assert [row["file"] for row in rows] == ["a.png", "b.png", "sub/c.png"]
     assert list(rows[0]) == COLUMNS
@@ -53,8 +25,9 @@ def test_a_folder_is_enhanced(folder: Path, tmp_path: Path, models: list[str]) -
         before, after = (Image.open(path / row["file"]) for path in (folder, tmp_path / "out"))
         assert after.size == before.size and after.mode == "RGB"
         assert float(row["quality_after"]) != float(row["quality_before"])
-    files = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*") if p.is_file())
-    assert files == ["a.png", "b.png", "config.yaml", "results.csv", "sub/c.png"]
+    files = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("[!.]*") if p.is_file())
+    visible = [name for name in files if not name.startswith(".dlmap")]
+    assert visible == ["a.png", "b.png", "config.yaml", "report.html", "results.csv", "sub/c.png"]
 
 
 def test_the_result_does_not_depend_on_the_batch(folder: Path, tmp_path: Path, models: list[str]) -> None:
@@ -73,7 +46,7 @@ def test_a_bad_photo_costs_only_itself(
     rows = {row["file"]: row for row in read_rows(tmp_path / "out" / "results.csv")}
     assert rows["bad.jpg"]["status"] == "failed" and "cannot be decoded" in rows["bad.jpg"]["error"]
     assert sum(row["status"] == "ok" for row in rows.values()) == 3
-    assert len(list((tmp_path / "out").rglob("*.png"))) == 3
+    assert len(list_images(tmp_path / "out")) == 3
     message = capsys.readouterr().err
     assert "error: 1 of 4 images failed" in message and "bad.jpg" in message
 

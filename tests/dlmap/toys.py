@@ -1,5 +1,7 @@
 """Closed-form and tiny models that stand in for a diffusion model and a quality model."""
 
+from pathlib import Path
+
 import torch
 from diffusers import DDIMScheduler, DDPMPipeline, UNet2DModel
 from torch import Tensor, nn
@@ -8,7 +10,9 @@ from dlmap import DiffusionPrior
 from dlmap.codec import Identity
 from dlmap.pretraining import SCHEDULE
 from dlmap.schedule import Schedule, make_schedule
-from mslique import MSLIQE
+from mslique import MSLIQE, lightning_cli
+
+CONFIG = Path(__file__).parents[2] / "configs" / "dlmap" / "tiny.yaml"
 
 
 def schedule(num_steps: int = 20, **changes: object) -> Schedule:
@@ -81,3 +85,10 @@ def save_quality(folder: str) -> None:
         "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 8, "heads": 2, "layers": 1},
     }
     MSLIQE(backbone=backbone, n_crops=2).save_pretrained(folder)
+
+
+def predict(folder: Path, output: Path, *options: str) -> int:
+    """The command on a folder, in this process; its exit status."""
+    return lightning_cli.main(
+        ["predict", "--config", str(CONFIG), "--data.folder", str(folder), "--output", str(output), *options]
+    )

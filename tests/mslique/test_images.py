@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from mslique import UserError, list_images, read_image
+from mslique import UserError, decode_image, images, list_images, read_image
 
 
 def test_sixteen_bit_grey_keeps_its_precision(tmp_path: Path) -> None:
@@ -44,6 +44,69 @@ def test_an_embedded_profile_is_converted(tmp_path: Path) -> None:
     profile[red : red + 4], profile[blue : blue + 4] = b"bXYZ", b"rXYZ"
     Image.new("RGB", (2, 2), (255, 0, 0)).save(tmp_path / "x.png", icc_profile=bytes(profile))
     torch.testing.assert_close(read_image(tmp_path / "x.png")[:, 0, 0], torch.tensor([0.0, 0, 1]), rtol=0, atol=0.02)
+
+
+def test_a_damaged_profile_is_ignored_with_a_warning(tmp_path: Path) -> None:
+    Image.new("RGB", (2, 2), (51, 102, 204)).save(tmp_path / "x.jpg", icc_profile=b"nonsense", quality=100)
+    with pytest.warns(UserWarning, match="x.jpg: its ICC profile is damaged"):
+        decoded = decode_image(tmp_path / "x.jpg")
+    assert "ICC profile" in decoded.note
+    torch.testing.assert_close(decoded.image[:, 0, 0], torch.tensor([0.2, 0.4, 0.8]), rtol=0, atol=2 / 255)
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA", "PA"])
+def test_colours_and_alpha_are_kept_apart(mode: str, tmp_path: Path) -> None:
+    """The colour below a transparent pixel is what the file stores, not what a background makes of it."""
+    stored = Image.new("L", (3, 1), 102).convert("RGBA")
+    for x, alpha in enumerate((0, 128, 255)):
+        stored.putpixel((x, 0), (102, 102, 102, alpha))
+    stored.convert(mode).save(tmp_path / ("x.tif" if mode == "PA" else "x.png"))
+    decoded = decode_image(next(tmp_path.iterdir()))
+    assert decoded.alpha is not None and decoded.alpha.mul(255).round().tolist() == [[0, 128, 255]]
+    assert decoded.image.mul(255).round().unique().tolist() == [102] and decoded.grey
+
+
+@pytest.mark.parametrize("mode", ["L", "I;16", "RGB", "1", "P"])
+def test_grey_is_known(mode: str, tmp_path: Path) -> None:
+    Image.linear_gradient("L").convert(mode).save(tmp_path / "x.png")
+    assert decode_image(tmp_path / "x.png").grey
+    coloured = Image.linear_gradient("L").convert("RGB")
+    coloured.putpixel((9, 9), (1, 2, 3))
+    coloured.save(tmp_path / "y.png")
+    assert not decode_image(tmp_path / "y.png").grey
+
+
+def test_the_first_frame_is_used_and_said_so(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "green", "blue")]
+    frames[0].save(tmp_path / "x.webp", save_all=True, append_images=frames[1:], lossless=True)
+    with pytest.warns(UserWarning, match="only the first of 3 frames"):
+        decoded = decode_image(tmp_path / "x.webp")
+    assert decoded.image[:, 0, 0].tolist() == [1, 0, 0] and decoded.note == "only the first of 3 frames is used"
+
+
+def test_exif_tells_of_the_capture_alone(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x0110], exif[0x0103] = 6, "A camera", 6
+    exif[0x8769] = {0x829A: 0.25, 0xA001: 65535, 0xA002: 4000}
+    Image.new("RGB", (4, 2)).save(tmp_path / "x.jpg", exif=exif, xmp=b'<x tiff:Orientation="6"/>')
+    decoded = decode_image(tmp_path / "x.jpg")
+    kept = Image.Exif()
+    kept.load(decoded.exif)
+    assert kept[0x0110] == "A camera" and 0x0112 not in kept and 0x0103 not in kept
+    assert kept.get_ifd(0x8769) == {0x829A: 0.25, 0xA001: 1}
+    assert decoded.xmp == b"<x />" and decoded.image.shape == (3, 4, 2)
+
+
+def test_a_file_that_claims_too_many_pixels_is_refused_before_it_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("1", (100, 100)).save(tmp_path / "x.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow would refuse twice this
+    assert read_image(tmp_path / "x.png").shape == (3, 100, 100)
+    assert Image.MAX_IMAGE_PIXELS == 100
+    monkeypatch.setattr(images, "MAX_PIXELS", 9999)
+    with pytest.raises(UserError, match="x.png cannot be decoded .*100 x 100 pixels are more than 9,999"):
+        read_image(tmp_path / "x.png")
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", b"hello"])

@@ -1,0 +1,70 @@
+"""report.html: one file that shows what became of a folder of photographs, without a server or a network."""
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from mslique import UserError
+
+from .images import write_bytes
+from .journal import Entry, Journal
+from .results import OK
+from .thumbnails import MANY, Thumbnails
+
+PLACE = "REPORT_DATA"
+
+
+def report(output: str | Path) -> Path:
+    """Write report.html of an output folder again, from what the runs have left there; returns its path.
+
+    Raises:
+        UserError: the folder holds no results.
+    """
+    journal = Journal(Path(output))
+    entries = list(journal.read().values())
+    if not entries:
+        raise UserError(f"{output} holds no results: give the --output folder of a run of dlmap enhance")
+    return write_report(journal.output, entries)
+
+
+def write_report(output: Path, entries: Sequence[Entry]) -> Path:
+    """Write ``output``/report.html about these entries, atomically; returns its path."""
+    thumbnails, many = Thumbnails(Journal(output).folder), len(entries) > MANY
+    config = output / "config.yaml"
+    data = {
+        "photos": [_photo(entry) for entry in entries],
+        "thumbnails": [thumbnails.as_uris(entry.row.file, many) for entry in entries],
+        "config": config.read_text(encoding="utf-8") if config.is_file() else "",
+    }
+    # inside a script element only "<" could end it; as an escape it is the same JSON
+    text = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
+    page = files("dlmap").joinpath("report.html").read_text(encoding="utf-8").replace(PLACE, text)
+    path = output / "report.html"
+    write_bytes(path, page.encode())
+    return path
+
+
+def _photo(entry: Entry) -> dict[str, Any]:
+    row = entry.row
+    return {
+        "file": row.file,
+        "status": row.status,
+        "seconds": _finite(row.seconds),
+        "iterations": row.iterations,
+        "before": _finite(row.quality_before),
+        "after": _finite(row.quality_after),
+        "fidelity": _finite(row.fidelity),
+        "text": row.error or row.note,
+        "link": quote(os.fsencode(entry.output)) if row.status == OK else None,
+        "curves": {name: [_finite(v) for v in getattr(entry, name)] for name in ("quality", "fidelity", "objective")},
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    """The value to six digits, or None if there is none that JSON can hold."""
+    return float(f"{value:.6g}") if value is not None and math.isfinite(value) else None

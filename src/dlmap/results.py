@@ -1,0 +1,54 @@
+"""results.csv: one row an input."""
+
+import csv
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .images import write_atomically
+
+OK, FAILED = "ok", "failed"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of results.csv. Quality in [0, 100], of the photograph as given and of the file written."""
+
+    file: str
+    status: str
+    seconds: float | None = None
+    iterations: int | None = None
+    quality_before: float | None = None
+    quality_after: float | None = None
+    fidelity: float | None = None
+    error: str = ""
+    note: str = ""
+
+
+COLUMNS = [field.name for field in dataclasses.fields(Row)]
+
+
+def write_rows(path: Path, rows: Iterable[Row]) -> None:
+    """Write a results.csv with these rows, atomically; figures have six significant digits."""
+
+    def write(part: Path) -> None:
+        # names of files that are not valid UTF-8 come out as the bytes that they are
+        with part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+            table = csv.writer(file)
+            table.writerow(COLUMNS)
+            table.writerows([_text(getattr(row, name)) for name in COLUMNS] for row in rows)
+
+    write_atomically(path, write)
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a results.csv, all values as text."""
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        return list(csv.DictReader(file))
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
