@@ -24,6 +24,9 @@ from ..schedule import Schedule
 Denoise = Callable[[Tensor, int], Tensor]
 """(latents (B, C, h, w), grid index i) -> noise prediction eps of the same shape and dtype."""
 
+Pullback = Callable[[Tensor, int, Tensor], tuple[Tensor, Tensor]]
+"""(latents, i, cotangent) -> eps(latents, i), and the product of the cotangent with its Jacobian; both as latents."""
+
 
 @dataclass(frozen=True)
 class Move:
@@ -37,10 +40,22 @@ class Move:
 
 
 class Solver(Protocol):
-    """The moves from noise to data, and which sequences of the final pair are images (the first is the result)."""
+    """A sampler on a schedule.
+
+    Its noise state is a pair that the same N(0, I) sample, taken twice, starts; both sequences of an inversion start
+    at the clean latents.
+
+    Attributes:
+        moves: from noise to data.
+        start: further moves that only an inversion undoes, before all others.
+        images: how many of the pair that ``moves`` end with, counted from the first, are images.
+    """
 
     @property
     def moves(self) -> Sequence[Move]: ...
+
+    @property
+    def start(self) -> Sequence[Move]: ...
 
     @property
     def images(self) -> int: ...
@@ -52,68 +67,88 @@ def make_solver(name: str, schedule: Schedule) -> Solver:
     Raises:
         UserError: no such solver.
     """
+    from .bdia import BDIA
+    from .belm import OBELM
     from .edict import EDICT
 
-    solvers: dict[str, Callable[[Schedule], Solver]] = {"edict": EDICT}
+    solvers: dict[str, Callable[[Schedule], Solver]] = {"edict": EDICT, "bdia": BDIA, "obelm": OBELM}
     if name not in solvers:
         raise UserError(f"unknown solver {name!r}: choose one of {', '.join(solvers)}")
     return solvers[name](schedule)
 
 
 def invert(latents: Tensor, moves: Sequence[Move], denoise: Denoise) -> Tensor:
-    """Clean latents (B, C, h, w), which start both sequences -> noise state (B, 2, C, h, w)."""
-    pair = [latents, latents]
+    """Clean latents (B, C, h, w), which start both sequences -> noise state (B, 2, C, h, w); not differentiable."""
+    state = torch.stack([latents, latents], dim=1).detach()
+    pair = state.unbind(dim=1)
     for move in reversed(moves):
-        pair[move.moved] = _undone(move, pair, _prediction(move, pair, denoise))
-    return torch.stack(pair, dim=1)
+        _undo(move, pair, None if move.index is None else denoise(pair[1 - move.moved], move.index))
+    return state
 
 
 def generate(noise: Tensor, moves: Sequence[Move], denoise: Denoise) -> Tensor:
-    """Noise state (B, 2, C, h, w) -> clean pair (B, 2, C, h, w); under autograd every activation is kept."""
+    """Noise state (B, 2, C, h, w) -> final pair (B, 2, C, h, w); under autograd every activation is kept."""
     pair = list(noise.unbind(dim=1))
     for move in moves:
-        own, other = pair[move.moved], pair[1 - move.moved]
-        pair[move.moved] = move.own * own + move.other * other + move.noise * _prediction(move, pair, denoise)
+        other = pair[1 - move.moved]
+        moved = move.own * pair[move.moved]
+        if move.other:
+            moved = moved + move.other * other
+        if move.index is not None:
+            moved = moved + move.noise * denoise(other, move.index)
+        pair[move.moved] = moved
     return torch.stack(pair, dim=1)
 
 
-def generate_reversibly(noise: Tensor, moves: Sequence[Move], denoise: Denoise) -> Tensor:
-    """As ``generate``, but under autograd only the clean pair is kept."""
-    result: Tensor = _Reversible.apply(noise, moves, denoise)
+def pullback(denoise: Denoise) -> Pullback:
+    """The pullback that plain autograd gives."""
+
+    def pull(latents: Tensor, i: int, cotangent: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad():
+            point = latents.detach().requires_grad_()
+            noise = denoise(point, i)
+        return noise.detach(), torch.autograd.grad(noise, point, cotangent)[0]
+
+    return pull
+
+
+def generate_reversibly(noise: Tensor, moves: Sequence[Move], denoise: Denoise, pull: Pullback | None = None) -> Tensor:
+    """As ``generate``, but under autograd only the final pair is kept. ``pull`` must belong to ``denoise``."""
+    result: Tensor = _Reversible.apply(noise, moves, denoise, pull or pullback(denoise))
     return result
 
 
 class _Reversible(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, noise: Tensor, moves: Sequence[Move], denoise: Denoise) -> Tensor:
-        ctx.moves, ctx.denoise = moves, denoise
-        clean = generate(noise, moves, denoise)
-        ctx.save_for_backward(clean)
-        return clean
+    def forward(ctx: Any, noise: Tensor, moves: Sequence[Move], denoise: Denoise, pull: Pullback) -> Tensor:
+        ctx.moves, ctx.pull = moves, pull
+        final = generate(noise, moves, denoise)
+        ctx.save_for_backward(final)
+        return final
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        (clean,) = ctx.saved_tensors
-        pair, slope = list(clean.unbind(dim=1)), list(gradients[0].unbind(dim=1))
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        (final,) = ctx.saved_tensors
+        pair = final.clone().unbind(dim=1)
+        slopes = gradients[0].clone()
+        slope = slopes.unbind(dim=1)
         for move in reversed(ctx.moves):
-            own, other = move.moved, 1 - move.moved
-            prediction: Tensor | float = 0.0
-            through = move.other * slope[own]
+            own, other = slope[move.moved], slope[1 - move.moved]
+            prediction = None
             if move.index is not None:
-                with torch.enable_grad():
-                    point = pair[other].detach().requires_grad_()
-                    kept = ctx.denoise(point, move.index)
-                through = through + torch.autograd.grad(kept, point, move.noise * slope[own])[0]
-                prediction = kept.detach()
-            pair[own] = _undone(move, pair, prediction)
-            slope[other] = slope[other] + through
-            slope[own] = move.own * slope[own]
-        return torch.stack(slope, dim=1), None, None
+                prediction, through = ctx.pull(pair[1 - move.moved], move.index, move.noise * own)
+                other.add_(through)
+            _undo(move, pair, prediction)
+            other.add_(own, alpha=move.other)
+            own.mul_(move.own)
+        return slopes, None, None, None
 
 
-def _prediction(move: Move, pair: list[Tensor], denoise: Denoise) -> Tensor | float:
-    return 0.0 if move.index is None else denoise(pair[1 - move.moved], move.index)
-
-
-def _undone(move: Move, pair: list[Tensor], prediction: Tensor | float) -> Tensor:
-    return (pair[move.moved] - move.other * pair[1 - move.moved] - move.noise * prediction) / move.own
+def _undo(move: Move, pair: Sequence[Tensor], prediction: Tensor | None) -> None:
+    """Take the move back in place, given the prediction that it used: large states leave no room for copies."""
+    moved = pair[move.moved]
+    if move.other:
+        moved.sub_(pair[1 - move.moved], alpha=move.other)
+    if prediction is not None:
+        moved.sub_(prediction, alpha=move.noise)
+    moved.div_(move.own)
