@@ -13,13 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .solvers import pullback
+from .solvers.reversible import pullback
 
 Function = Callable[[Tensor], Tensor]
 """(B, C, a h, a w) -> (B, D, b h, b w), a and b those of a ``Tiling``."""
 
-OVERLAP = 4
-"""Tiles overlap by a quarter of their side, or somewhat more so that all have the same size [ours]."""
+OVERLAP = 8
+"""Tiles overlap by an eighth of their side, or somewhat more so that all have the same size [ours]."""
 
 
 @dataclass(frozen=True)

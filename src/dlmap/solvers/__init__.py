@@ -1,154 +1,27 @@
-"""Exactly invertible samplers, one a file: each is a list of moves on a pair of latent sequences.
+"""Exactly invertible samplers, one a file."""
 
-A move changes one sequence of the pair by an amount that the other one decides,
-
-    moved <- own * moved + other * other sequence + noise * eps(other sequence, i),
-
-so that it can be undone whatever eps is. From the list alone follow the map, its inverse, and the gradient of the map
-in memory that does not depend on the number of steps: the backward pass undoes the moves instead of having kept their
-states (Gomez et al., "The Reversible Residual Network", 2017). It calls the network as often as recomputing from kept
-states would.
-"""
-
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
-
-import torch
-from torch import Tensor
+from collections.abc import Callable
 
 from mslique import UserError
 
 from ..schedule import Schedule
+from .bdia import BDIA
+from .belm import OBELM
+from .edict import EDICT
+from .move import Move, Solver
+from .reversible import generate, generate_reversibly, invert
 
-Denoise = Callable[[Tensor, int], Tensor]
-"""(latents (B, C, h, w), grid index i) -> noise prediction eps of the same shape and dtype."""
+__all__ = ["Move", "Solver", "generate", "generate_reversibly", "invert", "make_solver"]
 
-Pullback = Callable[[Tensor, int, Tensor], tuple[Tensor, Tensor]]
-"""(latents, i, cotangent) -> eps(latents, i), and the product of the cotangent with its Jacobian; both as latents."""
-
-
-@dataclass(frozen=True)
-class Move:
-    """One move of sequence ``moved`` (0 or 1); ``own`` is not 0. Without a grid ``index`` it calls no network."""
-
-    moved: int
-    own: float
-    other: float = 0.0
-    noise: float = 0.0
-    index: int | None = None
-
-
-class Solver(Protocol):
-    """A sampler on a schedule.
-
-    Its noise state is a pair that the same N(0, I) sample, taken twice, starts; both sequences of an inversion start
-    at the clean latents.
-
-    Attributes:
-        moves: from noise to data.
-        start: further moves that only an inversion undoes, before all others.
-        images: how many of the pair that ``moves`` end with, counted from the first, are images.
-    """
-
-    @property
-    def moves(self) -> Sequence[Move]: ...
-
-    @property
-    def start(self) -> Sequence[Move]: ...
-
-    @property
-    def images(self) -> int: ...
+SOLVERS: dict[str, Callable[[Schedule], Solver]] = {"edict": EDICT, "bdia": BDIA, "obelm": OBELM}
 
 
 def make_solver(name: str, schedule: Schedule) -> Solver:
-    """The solver of that name.
+    """The solver of that name: "edict", "bdia" or "obelm".
 
     Raises:
         UserError: no such solver.
     """
-    from .bdia import BDIA
-    from .belm import OBELM
-    from .edict import EDICT
-
-    solvers: dict[str, Callable[[Schedule], Solver]] = {"edict": EDICT, "bdia": BDIA, "obelm": OBELM}
-    if name not in solvers:
-        raise UserError(f"unknown solver {name!r}: choose one of {', '.join(solvers)}")
-    return solvers[name](schedule)
-
-
-def invert(latents: Tensor, moves: Sequence[Move], denoise: Denoise) -> Tensor:
-    """Clean latents (B, C, h, w), which start both sequences -> noise state (B, 2, C, h, w); not differentiable."""
-    state = torch.stack([latents, latents], dim=1).detach()
-    pair = state.unbind(dim=1)
-    for move in reversed(moves):
-        _undo(move, pair, None if move.index is None else denoise(pair[1 - move.moved], move.index))
-    return state
-
-
-def generate(noise: Tensor, moves: Sequence[Move], denoise: Denoise) -> Tensor:
-    """Noise state (B, 2, C, h, w) -> final pair (B, 2, C, h, w); under autograd every activation is kept."""
-    pair = list(noise.unbind(dim=1))
-    for move in moves:
-        other = pair[1 - move.moved]
-        moved = move.own * pair[move.moved]
-        if move.other:
-            moved = moved + move.other * other
-        if move.index is not None:
-            moved = moved + move.noise * denoise(other, move.index)
-        pair[move.moved] = moved
-    return torch.stack(pair, dim=1)
-
-
-def pullback(denoise: Denoise) -> Pullback:
-    """The pullback that plain autograd gives."""
-
-    def pull(latents: Tensor, i: int, cotangent: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.enable_grad():
-            point = latents.detach().requires_grad_()
-            noise = denoise(point, i)
-        return noise.detach(), torch.autograd.grad(noise, point, cotangent)[0]
-
-    return pull
-
-
-def generate_reversibly(noise: Tensor, moves: Sequence[Move], denoise: Denoise, pull: Pullback | None = None) -> Tensor:
-    """As ``generate``, but under autograd only the final pair is kept. ``pull`` must belong to ``denoise``."""
-    result: Tensor = _Reversible.apply(noise, moves, denoise, pull or pullback(denoise))
-    return result
-
-
-class _Reversible(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, noise: Tensor, moves: Sequence[Move], denoise: Denoise, pull: Pullback) -> Tensor:
-        ctx.moves, ctx.pull = moves, pull
-        final = generate(noise, moves, denoise)
-        ctx.save_for_backward(final)
-        return final
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        (final,) = ctx.saved_tensors
-        pair = final.clone().unbind(dim=1)
-        slopes = gradients[0].clone()
-        slope = slopes.unbind(dim=1)
-        for move in reversed(ctx.moves):
-            own, other = slope[move.moved], slope[1 - move.moved]
-            prediction = None
-            if move.index is not None:
-                prediction, through = ctx.pull(pair[1 - move.moved], move.index, move.noise * own)
-                other.add_(through)
-            _undo(move, pair, prediction)
-            other.add_(own, alpha=move.other)
-            own.mul_(move.own)
-        return slopes, None, None, None
-
-
-def _undo(move: Move, pair: Sequence[Tensor], prediction: Tensor | None) -> None:
-    """Take the move back in place, given the prediction that it used: large states leave no room for copies."""
-    moved = pair[move.moved]
-    if move.other:
-        moved.sub_(pair[1 - move.moved], alpha=move.other)
-    if prediction is not None:
-        moved.sub_(prediction, alpha=move.noise)
-    moved.div_(move.own)
+    if name not in SOLVERS:
+        raise UserError(f"unknown solver {name!r}: choose one of {', '.join(SOLVERS)}")
+    return SOLVERS[name](schedule)

@@ -8,7 +8,7 @@ inverse, which blows up.
 """
 
 from ..schedule import Schedule
-from . import Move
+from .move import Move
 from .two_step import TwoStep
 
 

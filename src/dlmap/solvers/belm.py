@@ -12,7 +12,7 @@ import math
 import warnings
 
 from ..schedule import Schedule
-from . import Move
+from .move import Move
 from .two_step import TwoStep
 
 TAME = 100.0

@@ -8,7 +8,7 @@ alternates from step to step, counted from the noise; the mixing always starts w
 """
 
 from ..schedule import Schedule
-from . import Move
+from .move import Move
 
 MIXING_AT_50_STEPS = 0.93
 

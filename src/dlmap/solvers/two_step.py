@@ -13,7 +13,7 @@ of DDIM inversion, x_1 = (x_0 - b eps(x_0, 1)) / a, which keeps order 2 since it
 from abc import ABC, abstractmethod
 
 from ..schedule import Schedule
-from . import Move
+from .move import Move
 
 
 class TwoStep(ABC):
