@@ -1,5 +1,7 @@
 """Closed-form and tiny models that stand in for a diffusion model and a quality model."""
 
+from typing import Any
+
 import torch
 from diffusers import DDIMScheduler, DDPMPipeline, UNet2DModel
 from torch import Tensor, nn
@@ -31,9 +33,9 @@ def unet(patch: int = 2, seed: int = 0) -> UNet2DModel:
     )
 
 
-def prior(num_steps: int = 4, patch: int = 2, precision: str = "float32") -> DiffusionPrior:
+def prior(num_steps: int = 4, patch: int = 2, **options: Any) -> DiffusionPrior:
     scheduler = DDIMScheduler(prediction_type="v_prediction", **SCHEDULE)
-    return DiffusionPrior(unet(patch), Identity(), scheduler, num_steps=num_steps, precision=precision)
+    return DiffusionPrior(unet(patch), Identity(), scheduler, num_steps=num_steps, **options)
 
 
 def save_prior(folder: str) -> None:
@@ -56,6 +58,11 @@ class Gaussian:
     def flow(self, x: Tensor) -> Tensor:
         """Noise at index N carried to index 0 along the flow: the marginal's quantile is kept."""
         return x * self.spread(0) / self.spread(self.schedule.num_steps)
+
+
+def wavy(x: Tensor, i: int) -> Tensor:
+    """A nonlinear noise prediction in which neighbours mix."""
+    return torch.sin(3 * x + i) + 0.1 * x.flip(-1)
 
 
 class Brightness(nn.Module):

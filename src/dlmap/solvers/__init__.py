@@ -11,7 +11,7 @@ from .edict import EDICT
 from .move import Move, Solver
 from .reversible import generate, generate_reversibly, invert
 
-__all__ = ["Move", "Solver", "generate", "generate_reversibly", "invert", "make_solver"]
+__all__ = ["SOLVERS", "Move", "Solver", "generate", "generate_reversibly", "invert", "make_solver"]
 
 SOLVERS: dict[str, Callable[[Schedule], Solver]] = {"edict": EDICT, "bdia": BDIA, "obelm": OBELM}
 
