@@ -21,7 +21,7 @@ def load_pipeline(path: str) -> Any:
         raise UserError(f"{path} holds no model_index.json: give a diffusers model folder, not one of its parts")
     try:
         absent = {name: None for name in UNNEEDED if name in DiffusionPipeline.load_config(path)}
-        pipe = DiffusionPipeline.from_pretrained(path, use_safetensors=True, low_cpu_mem_usage=False, **absent)
+        pipe = DiffusionPipeline.from_pretrained(path, use_safetensors=True, **absent)
     except (OSError, ValueError) as reason:
         detail = " ".join(str(reason).split())[:300] if local else type(reason).__name__
         raise UserError(

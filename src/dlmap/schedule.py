@@ -80,6 +80,8 @@ def make_schedule(scheduler: SchedulerMixin, num_steps: int, spacing: str | None
     alphas, sigmas = abar.sqrt().tolist(), (1 - abar).clamp_min(0).sqrt().tolist()
     if alphas[0] == alphas[1]:
         timesteps, alphas, sigmas = timesteps[1:], alphas[1:], sigmas[1:]
+    if not timesteps:
+        raise UserError(f"num_steps {num_steps} leaves no step of this grid but one of zero length: take more steps")
     if alphas[-1] == 0:
         raise UserError("this scheduler ends in pure noise (zero terminal SNR), which cannot be inverted exactly")
     return Schedule(tuple(timesteps), tuple(alphas), tuple(sigmas), config.prediction_type, len(timesteps))

@@ -1,10 +1,12 @@
 """Closed-form and tiny models that stand in for a diffusion model and a quality model."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import DDIMScheduler, DDPMPipeline, UNet2DModel
 from torch import Tensor, nn
+from transformers import CLIPTokenizer
 
 from dlmap import DiffusionPrior
 from dlmap.codec import Identity
@@ -41,6 +43,13 @@ def prior(num_steps: int = 4, patch: int = 2, **options: Any) -> DiffusionPrior:
 def save_prior(folder: str) -> None:
     scheduler = DDIMScheduler(prediction_type="v_prediction", **SCHEDULE)
     DDPMPipeline(unet=unet(), scheduler=scheduler).save_pretrained(folder)
+
+
+def tokenizer(folder: Path, length: int) -> CLIPTokenizer:
+    """CLIP's tokenizer with a vocabulary of four tokens; writes its two files to the folder."""
+    (folder / "vocab.json").write_text('{"<|startoftext|>": 0, "<|endoftext|>": 1, "a</w>": 2, "a": 3}')
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    return CLIPTokenizer.from_pretrained(folder, model_max_length=length)
 
 
 class Gaussian:
