@@ -4,9 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DDIMScheduler, DDPMPipeline, UNet2DModel
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    DDPMPipeline,
+    PNDMScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+    UNet2DModel,
+)
 from torch import Tensor, nn
-from transformers import CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from dlmap import DiffusionPrior
 from dlmap.codec import Identity
@@ -50,6 +58,36 @@ def tokenizer(folder: Path, length: int) -> CLIPTokenizer:
     (folder / "vocab.json").write_text('{"<|startoftext|>": 0, "<|endoftext|>": 1, "a</w>": 2, "a": 3}')
     (folder / "merges.txt").write_text("#version: 0.2\n")
     return CLIPTokenizer.from_pretrained(folder, model_max_length=length)
+
+
+def vae() -> AutoencoderKL:
+    """An autoencoder of a few thousand parameters that halves the sides."""
+    torch.manual_seed(0)
+    return AutoencoderKL(
+        block_out_channels=(8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        latent_channels=4,
+        norm_num_groups=4,
+        layers_per_block=1,
+        scaling_factor=0.37,
+    )
+
+
+def stable_diffusion(folder: Path) -> StableDiffusionPipeline:
+    """Stable Diffusion's parts, a few thousand parameters each; the tokenizer's files go to the folder."""
+    torch.manual_seed(0)
+    text = CLIPTextConfig(
+        vocab_size=4, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2,
+        max_position_embeddings=7, bos_token_id=0, eos_token_id=1, pad_token_id=1,
+    )  # fmt: skip
+    network = UNet2DConditionModel(
+        block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4, cross_attention_dim=8, attention_head_dim=2,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+    )  # fmt: skip
+    scheduler = PNDMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, steps_offset=1)
+    parts = (vae(), CLIPTextModel(text), tokenizer(folder, 7), network, scheduler, None, None)
+    return StableDiffusionPipeline(*parts, requires_safety_checker=False)
 
 
 class Gaussian:
