@@ -14,7 +14,7 @@ from .schedule import make_schedule
 from .solvers import generate_reversibly, invert, make_solver
 
 COUPLINGS = {"float64": torch.float64, "float32": torch.float32}
-TILE = 768
+TILE = 512
 SMALLEST_TILE = 4
 """In units of the sides that the network takes: an image tile of 256 pixels for Stable Diffusion [ours]."""
 

@@ -1,6 +1,7 @@
 import pytest
 import torch
-from diffusers import VQModel
+from diffusers import AutoencoderKL, VQModel
+from torch import nn
 from toys import photos, vae
 
 from dlmap.codec import Codec, Identity
@@ -47,26 +48,38 @@ def test_latents_of_a_vq_model_are_not_quantised() -> None:
     assert rise.item() == pytest.approx(1e-2 * slope.norm().item(), rel=0.02)
 
 
-def test_tiles_decode_and_encode_as_the_whole_up_to_the_blend() -> None:
-    """Group statistics differ from tile to tile: a few percent of the picture's range with a network this small."""
-    whole, tiled = Codec(vae()), Codec(vae(), tile=16)
-    images = photos(1, 96, 128)
+def local_vae() -> AutoencoderKL:
+    """One in which a pixel depends on its neighbourhood alone: no group statistics, no attention."""
+    model = vae()
+    for part in (model.encoder, model.decoder):
+        part.mid_block.attentions[0] = None
+        for parent in part.modules():
+            for name, child in parent.named_children():
+                if isinstance(child, nn.GroupNorm):
+                    setattr(parent, name, nn.Identity())
+    return model
+
+
+def test_tiles_of_a_local_autoencoder_give_the_whole() -> None:
+    """Up to what the network sees beyond a tile's border, where the window is near 0."""
+    whole, tiled = Codec(local_vae()), Codec(local_vae(), tile=32)
+    images = torch.rand(1, 3, 96, 128, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         latents = whole.encode(images)
-        spread = latents.std()
-        assert (tiled.encode(images) - latents).square().mean().sqrt() < 0.1 * spread
+        assert (tiled.encode(images) - latents).square().mean().sqrt() < 0.01 * latents.std()
         one, other = whole.decode(latents), tiled.decode(latents)
-    assert (one - other).square().mean().sqrt() < 0.1 * one.std()
-    assert one.shape == other.shape == images.shape
+    assert one.std() > 0 and (one - other).square().mean().sqrt() < 0.02 * one.std()
 
 
 def test_gradient_of_a_tiled_decoding() -> None:
     """Against finite differences along a direction."""
-    codec = Codec(vae().double(), tile=8)
+    model = vae().double()
+    model.decoder.conv_out.weight.data.mul_(0.2)  # keeps clear of 0 and 1, where the clamp has its kinks
+    codec = Codec(model, tile=8)
     latents = torch.randn(1, 4, 20, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     direction = torch.randn(latents.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     point = latents.clone().requires_grad_()
-    (slope,) = torch.autograd.grad(codec.decode(point).square().sum(), point)
+    (slope,) = torch.autograd.grad(codec.decode(point).double().square().sum(), point)
     step = 1e-3
     with torch.no_grad():
         ends = [codec.decode(latents + k * step * direction).double().square().sum() for k in (1, -1)]
