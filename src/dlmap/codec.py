@@ -35,14 +35,14 @@ class Codec(nn.Module):
     def decode(self, latents: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, 3, h * factor, w * factor) float32, clamped to [0, 1]; differentiable."""
         side = self.tile or max(latents.shape[-2:])
-        return blended(self._decode, latents, Tiling(side, inputs=1, outputs=self.factor)).clamp(0, 1)
+        scaled = (latents / self.scale).to(self.vae.dtype)
+        return blended(self._decode, scaled, Tiling(side, inputs=1, outputs=self.factor)).clamp(0, 1)
 
     def _encode(self, images: Tensor) -> Tensor:
         encoded = self.vae.encode((2 * images - 1).to(self.vae.dtype))
         return (encoded.latents if self.quantised else encoded.latent_dist.mode()) * self.scale
 
-    def _decode(self, latents: Tensor) -> Tensor:
-        scaled = (latents / self.scale).to(self.vae.dtype)
+    def _decode(self, scaled: Tensor) -> Tensor:
         options = {"force_not_quantize": True} if self.quantised else {}
         return self.vae.decode(scaled, **options).sample.float() / 2 + 0.5
 

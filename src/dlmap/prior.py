@@ -145,7 +145,8 @@ class DiffusionPrior(nn.Module):
 
         To generate from fresh noise (``strength`` 1), repeat one N(0, I) sample along the second dimension.
         """
-        pair = generate_reversibly(noise, self.solver.moves, self.denoiser, self.denoiser.pull)
+        # the gradient comes from the network in its precision: carrying it in float64 would cost memory for nothing
+        pair = generate_reversibly(noise, self.solver.moves, self.denoiser, self.denoiser.pull, torch.float32)
         return pair[:, : self.solver.images]
 
     def invert(self, images: Tensor) -> Tensor:

@@ -84,11 +84,14 @@ def blended(function: Function, x: Tensor, tiling: Tiling) -> Tensor:
 
 
 def blended_pullback(function: Function, x: Tensor, cotangent: Tensor, tiling: Tiling) -> tuple[Tensor, Tensor]:
-    """``blended``, and the product of the cotangent with its Jacobian, with the activations of one tile at a time."""
+    """``blended``, and the product of the cotangent with its Jacobian, in the cotangent's precision.
+
+    The activations of one tile at a time are kept.
+    """
     pull = pullback(lambda tile, _: function(tile))
     if tiling.is_whole(x):
         return pull(x, 0, cotangent)
-    result, slope = torch.zeros_like(cotangent), torch.zeros_like(x)
+    result, slope = torch.zeros_like(cotangent, dtype=x.dtype), torch.zeros_like(x, dtype=cotangent.dtype)
     for source, target, window in tiling.tiles(x):
         part, through = pull(x[source], 0, window * cotangent[target])
         result[target].addcmul_(part, window.to(part.dtype))

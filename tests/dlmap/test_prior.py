@@ -32,7 +32,7 @@ def test_gradient_through_20_steps_is_that_of_plain_autograd(
 
     reversible = gradient()
     monkeypatch.setattr(
-        "dlmap.prior.generate_reversibly", lambda noise, moves, denoise, _: generate(noise, moves, denoise)
+        "dlmap.prior.generate_reversibly", lambda noise, moves, denoise, *_: generate(noise, moves, denoise)
     )
     plain = gradient()
     assert (reversible - plain).norm() <= 1e-5 * plain.norm()

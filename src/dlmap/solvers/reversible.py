@@ -17,7 +17,7 @@ Denoise = Callable[[Tensor, int], Tensor]
 """(latents (B, C, h, w), grid index i) -> noise prediction eps of the same shape and dtype."""
 
 Pullback = Callable[[Tensor, int, Tensor], tuple[Tensor, Tensor]]
-"""(latents, i, cotangent) -> eps(latents, i), and the product of the cotangent with its Jacobian; both as latents."""
+"""(latents, i, cotangent) -> eps(latents, i), and the product of the cotangent with its Jacobian, as the cotangent."""
 
 
 def invert(latents: Tensor, moves: Sequence[Move], denoise: Denoise) -> Tensor:
@@ -50,41 +50,55 @@ def pullback(denoise: Denoise) -> Pullback:
         with torch.enable_grad():
             point = latents.detach().requires_grad_()
             noise = denoise(point, i)
-        return noise.detach(), torch.autograd.grad(noise, point, cotangent)[0]
+        return noise.detach(), torch.autograd.grad(noise, point, cotangent.to(noise.dtype))[0].to(cotangent.dtype)
 
     return pull
 
 
-def generate_reversibly(noise: Tensor, moves: Sequence[Move], denoise: Denoise, pull: Pullback | None = None) -> Tensor:
-    """As ``generate``, but under autograd only the final pair is kept. ``pull`` must belong to ``denoise``."""
-    result: Tensor = _Reversible.apply(noise, moves, denoise, pull or pullback(denoise))
+def generate_reversibly(
+    noise: Tensor,
+    moves: Sequence[Move],
+    denoise: Denoise,
+    pull: Pullback | None = None,
+    gradient: torch.dtype | None = None,
+) -> Tensor:
+    """As ``generate``, but under autograd only the final pair is kept.
+
+    Args:
+        pull: the pullback of ``denoise``, if there is a better one than autograd's.
+        gradient: in which the gradient is carried from move to move; None: that of ``noise``.
+    """
+    result: Tensor = _Reversible.apply(noise, moves, denoise, pull or pullback(denoise), gradient or noise.dtype)
     return result
 
 
 class _Reversible(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, noise: Tensor, moves: Sequence[Move], denoise: Denoise, pull: Pullback) -> Tensor:
-        ctx.moves, ctx.pull = moves, pull
+    def forward(
+        ctx: Any, noise: Tensor, moves: Sequence[Move], denoise: Denoise, pull: Pullback, gradient: torch.dtype
+    ) -> Tensor:
+        ctx.moves, ctx.pull, ctx.gradient = moves, pull, gradient
         final = generate(noise, moves, denoise)
         ctx.save_for_backward(final)
         return final
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
         (final,) = ctx.saved_tensors
         pair = final.clone().unbind(dim=1)
-        slopes = gradients[0].clone()
+        slopes = gradients[0].to(ctx.gradient, copy=True)
         slope = slopes.unbind(dim=1)
         for move in reversed(ctx.moves):
             own, other = slope[move.moved], slope[1 - move.moved]
             prediction = None
             if move.index is not None:
-                prediction, through = ctx.pull(pair[1 - move.moved], move.index, move.noise * own)
-                other.add_(through)
+                prediction, through = ctx.pull(pair[1 - move.moved], move.index, own)
+                other.add_(through, alpha=move.noise)
+                del through
             _undo(move, pair, prediction)
             other.add_(own, alpha=move.other)
             own.mul_(move.own)
-        return slopes, None, None, None
+        return slopes, None, None, None, None
 
 
 def _undo(move: Move, pair: Sequence[Tensor], prediction: Tensor | None) -> None:
