@@ -1,36 +1,57 @@
 """The autoencoder between images and the latents in which a prior diffuses."""
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, VQModel
 from torch import Tensor, nn
+
+from .tiles import Tiling, blended
 
 
 class Codec(nn.Module):
-    """A frozen AutoencoderKL. The posterior's mean is encoded, not a sample, so that runs repeat.
+    """A frozen autoencoder, in tiles where images are larger than one.
+
+    Of an AutoencoderKL the posterior's mean is encoded, not a sample, so that runs repeat. Of a VQModel the latents are
+    taken before their quantisation and decoded without it [ours], so that small moves of them change the image.
 
     Not a bijection: ``decode(encode(x))`` loses what the autoencoder cannot represent.
+
+    Attributes:
+        tile: side of a tile in latents, None for no tiles.
     """
 
-    def __init__(self, vae: AutoencoderKL) -> None:
+    def __init__(self, vae: AutoencoderKL | VQModel, tile: int | None = None) -> None:
         super().__init__()
         self.vae = vae.to(memory_format=torch.channels_last).eval().requires_grad_(False)
         self.scale = float(vae.config.scaling_factor)
         self.factor = 2 ** (len(vae.config.block_out_channels) - 1)
+        self.quantised = isinstance(vae, VQModel)
+        self.tile = tile
 
     def encode(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) in [0, 1], sides multiples of ``factor`` -> (B, C, H / factor, W / factor)."""
-        return self.vae.encode((2 * images - 1).to(self.vae.dtype)).latent_dist.mode() * self.scale
+        """(B, 3, H, W) in [0, 1], sides multiples of ``factor`` -> (B, C, H / factor, W / factor); differentiable."""
+        side = self.tile or max(images.shape[-2:])
+        return blended(self._encode, images, Tiling(side, inputs=self.factor, outputs=1))
 
     def decode(self, latents: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, 3, h * factor, w * factor) float32, clamped to [0, 1]; differentiable."""
-        decoded = self.vae.decode((latents / self.scale).to(self.vae.dtype)).sample
-        return (decoded.float() / 2 + 0.5).clamp(0, 1)
+        side = self.tile or max(latents.shape[-2:])
+        scaled = (latents / self.scale).to(self.vae.dtype)
+        return blended(self._decode, scaled, Tiling(side, inputs=1, outputs=self.factor)).clamp(0, 1)
+
+    def _encode(self, images: Tensor) -> Tensor:
+        encoded = self.vae.encode((2 * images - 1).to(self.vae.dtype))
+        return (encoded.latents if self.quantised else encoded.latent_dist.mode()) * self.scale
+
+    def _decode(self, scaled: Tensor) -> Tensor:
+        options = {"force_not_quantize": True} if self.quantised else {}
+        return self.vae.decode(scaled, **options).sample.float() / 2 + 0.5
 
 
 class Identity(nn.Module):
     """The codec of a pixel-space prior: latents are the pixels in [-1, 1]."""
 
     factor = 1
+    tile: int | None = None
 
     def encode(self, images: Tensor) -> Tensor:
         return 2 * images - 1

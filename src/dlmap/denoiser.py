@@ -1,4 +1,4 @@
-"""The network of a diffusion model as a noise prediction: precision, conditioning, memory."""
+"""The network of a diffusion model as a noise prediction: precision, conditioning, tiles."""
 
 import math
 
@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from mslique import UserError
 
+from .conditioning import Condition
 from .schedule import Schedule
+from .tiles import Tiling, blended, blended_pullback
 
 PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16}
 
@@ -40,23 +42,25 @@ class Denoiser(nn.Module):
         unet: a diffusers U-Net; its weights are frozen.
         schedule: grid and prediction type.
         precision: "float32" or "bf16", that of weights and activations.
-        condition: (1, tokens, width) text embedding for a conditional U-Net, else None.
+        condition: prompt of a conditional U-Net, else None.
         patch: side of the patches, 1 for latents and for plain pixels.
+        tile: side of a tile in ``margin``s; larger latents are predicted in overlapping tiles. None: never.
 
     Raises:
         UserError: unknown precision or prediction type.
     """
 
     unet: nn.Module
-    condition: Tensor | None
+    embedding: Tensor | None
 
     def __init__(
         self,
         unet: UNet2DModel | UNet2DConditionModel,
         schedule: Schedule,
         precision: str = "float32",
-        condition: Tensor | None = None,
+        condition: Condition | None = None,
         patch: int = 1,
+        tile: int | None = None,
     ) -> None:
         super().__init__()
         if precision not in PRECISIONS:
@@ -65,14 +69,30 @@ class Denoiser(nn.Module):
             raise UserError(
                 f"prediction type {schedule.prediction_type!r} is not supported: epsilon, v_prediction, sample"
             )
-        self.schedule, self.dtype, self.patch = schedule, PRECISIONS[precision], patch
+        self.schedule, self.dtype, self.patch, self.tile = schedule, PRECISIONS[precision], patch, tile
         self.margin = patch * 2 ** (len(unet.config.block_out_channels) - 1)
         frozen = nn.Module.to(unet, self.dtype).eval().requires_grad_(False)  # ModelMixin.to warns about nothing
         self.unet = frozen.to(memory_format=torch.channels_last)
-        self.register_buffer("condition", None if condition is None else condition.to(self.dtype), persistent=False)
+        embedding = None if condition is None else condition.embedding.to(self.dtype)
+        self.register_buffer("embedding", embedding, persistent=False)
+        self.guidance_scale = None if condition is None else condition.guidance_scale
 
     def forward(self, latents: Tensor, i: int) -> Tensor:
         """Noise prediction at grid index ``i`` in 1..N for latents (B, C, h, w); same shape and dtype."""
+        return blended(lambda x: self._predict(x, i), latents, self._tiling(latents))
+
+    def pull(self, latents: Tensor, i: int, cotangent: Tensor) -> tuple[Tensor, Tensor]:
+        """The noise prediction, and the product of the cotangent with its Jacobian; all (B, C, h, w).
+
+        Of tiles, the activations of one at a time are kept.
+        """
+        return blended_pullback(lambda x: self._predict(x, i), latents, cotangent, self._tiling(latents))
+
+    def _tiling(self, latents: Tensor) -> Tiling:
+        side = self.tile or max(latents.shape[-2:])
+        return Tiling(side, self.margin, self.margin)
+
+    def _predict(self, latents: Tensor, i: int) -> Tensor:
         out = self._network(latents.to(self.dtype), i)
         return self._noise(out.to(latents.dtype), latents, i)
 
@@ -90,9 +110,13 @@ class Denoiser(nn.Module):
     def _unet(self, x: Tensor, i: int) -> Tensor:
         t = self.schedule.timesteps[i - 1]
         x = x.contiguous(memory_format=torch.channels_last)
-        if self.condition is None:
+        if self.embedding is None:
             return self.unet(x, t).sample
-        return self.unet(x, t, encoder_hidden_states=self.condition.expand(len(x), -1, -1)).sample
+        embedding = self.embedding.repeat_interleave(len(x), dim=0)
+        if self.guidance_scale is None:
+            return self.unet(x, t, encoder_hidden_states=embedding).sample
+        without, given = self.unet(torch.cat([x, x]), t, encoder_hidden_states=embedding).sample.chunk(2)
+        return without + self.guidance_scale * (given - without)
 
     def _noise(self, out: Tensor, x: Tensor, i: int) -> Tensor:
         """Convert the network's output to eps (v: Salimans and Ho 2022, v = alpha eps - sigma x0)."""

@@ -1,18 +1,22 @@
 """DiffusionPrior: an exactly invertible, differentiable map between photographs and noise."""
 
-from pathlib import Path
-from typing import Any
-
 import torch
-from diffusers import DiffusionPipeline, SchedulerMixin, UNet2DConditionModel, UNet2DModel
+from diffusers import SchedulerMixin, UNet2DConditionModel, UNet2DModel
 from torch import Tensor, nn
 
 from mslique import UserError
 
 from .codec import Codec, Identity
+from .conditioning import Condition, make_condition
 from .denoiser import Denoiser, patch_size
+from .loading import load_pipeline
 from .schedule import make_schedule
 from .solvers import generate_reversibly, invert, make_solver
+
+COUPLINGS = {"float64": torch.float64, "float32": torch.float32}
+TILE = 512
+SMALLEST_TILE = 4
+"""In units of the sides that the network takes: an image tile of 256 pixels for Stable Diffusion [ours]."""
 
 
 class DiffusionPrior(nn.Module):
@@ -25,11 +29,15 @@ class DiffusionPrior(nn.Module):
         unet: the noise-prediction network.
         codec: ``Codec(vae)``, or ``Identity()`` for a pixel-space model.
         scheduler: the model's diffusers scheduler, of which the noise schedule is read.
-        solver: name of the sampler: "edict".
-        num_steps: steps of the sampler.
+        solver: name of the sampler: "edict", "bdia" or "obelm".
+        num_steps: steps of the sampler from pure noise.
         precision: "float32" or "bf16", that of the U-Net.
+        coupling: "float64", or "float32" for half the memory of the noise and a round trip to about 1e-5.
         spacing: "leading", "trailing" or "linspace"; None keeps the scheduler's own.
-        condition: (1, tokens, width) text embedding of a conditional U-Net.
+        strength: in (0, 1], the part of the steps that an inversion goes, from the data; at least one.
+        tile: side in pixels, rounded up to a multiple of ``multiple``, above which an image is cut into overlapping
+            tiles for network and codec; None for never.
+        condition: prompt of a conditional U-Net.
 
     Raises:
         UserError: an option out of range, or a scheduler that is not a discrete DDPM schedule.
@@ -43,16 +51,22 @@ class DiffusionPrior(nn.Module):
         solver: str = "edict",
         num_steps: int = 20,
         precision: str = "float32",
+        coupling: str = "float64",
         spacing: str | None = None,
-        condition: Tensor | None = None,
+        strength: float = 1.0,
+        tile: int | None = TILE,
+        condition: Condition | None = None,
     ) -> None:
         super().__init__()
-        self.codec = codec
-        self.schedule = make_schedule(scheduler, num_steps, spacing)
+        if coupling not in COUPLINGS:
+            raise UserError(f"coupling must be one of {', '.join(COUPLINGS)}, got {coupling!r}")
+        self.codec, self.coupling = codec, COUPLINGS[coupling]
+        self.schedule = make_schedule(scheduler, num_steps, spacing).partial(strength)
         patch = patch_size(unet.config.in_channels) if isinstance(codec, Identity) else 1
         self.denoiser = Denoiser(unet, self.schedule, precision, condition, patch)
         self.solver = make_solver(solver, self.schedule)
         self.multiple = codec.factor * self.denoiser.margin
+        self._set_tile(tile)
 
     @classmethod
     def from_pretrained(
@@ -61,23 +75,50 @@ class DiffusionPrior(nn.Module):
         solver: str = "edict",
         num_steps: int = 20,
         precision: str = "float32",
+        coupling: str = "float64",
         spacing: str | None = None,
+        strength: float = 1.0,
+        tile: int | None = TILE,
+        prompt: str = "",
+        negative_prompt: str = "",
+        guidance_scale: float | None = None,
     ) -> "DiffusionPrior":
-        """Load a diffusers folder or hub id: a latent or pixel-space model, conditional (empty prompt) or not.
+        """Load a diffusers folder or hub id: a pixel-space, latent, or Stable Diffusion 1.x or 2.x model.
+
+        Args:
+            path: folder or hub id.
+            prompt: for a conditional model; by default the empty one.
+            negative_prompt: what guidance leads away from.
+            guidance_scale: of classifier-free guidance; None: no guidance, one network call instead of two.
+
+        The other options are those of the class.
 
         Raises:
             UserError: the folder or id is missing or holds no such model; an option is out of range.
         """
-        pipe = _load_pipeline(path)
+        pipe = load_pipeline(path)
+        condition = make_condition(pipe, prompt, negative_prompt, guidance_scale)
         vae = getattr(pipe, "vae", None) or getattr(pipe, "vqvae", None)
-        unet, scheduler = getattr(pipe, "unet", None), getattr(pipe, "scheduler", None)
-        if unet is None or scheduler is None:
-            raise UserError(
-                f"{path} is a {type(pipe).__name__} without a U-Net and a scheduler: give a DDPM or LDM model"
-            )
-        condition = _empty_prompt(pipe) if isinstance(unet, UNet2DConditionModel) else None
         codec = Identity() if vae is None else Codec(vae)
-        return cls(unet, codec, scheduler, solver, num_steps, precision, spacing, condition)
+        return cls(
+            pipe.unet, codec, pipe.scheduler, solver, num_steps, precision, coupling, spacing, strength, tile, condition
+        )
+
+    def shrink_tiles(self) -> bool:
+        """Halve the side of the tiles, or start to cut images into tiles; False if they are the smallest already."""
+        smallest = SMALLEST_TILE * self.multiple
+        if self.tile is not None and self.tile <= smallest:
+            return False
+        self._set_tile(TILE if self.tile is None else max(self.tile // 2, smallest))
+        return True
+
+    def _set_tile(self, tile: int | None) -> None:
+        smallest = SMALLEST_TILE * self.multiple
+        if tile is not None and tile < smallest:
+            raise UserError(f"tile must be at least {smallest} pixels for this prior, got {tile}")
+        self.tile = None if tile is None else -(-tile // self.multiple) * self.multiple
+        self.denoiser.tile = None if self.tile is None else self.tile // self.multiple
+        self.codec.tile = None if self.tile is None else self.tile // self.codec.factor
 
     def encode(self, images: Tensor) -> Tensor:
         """The codec alone: (B, 3, H, W) in [0, 1], sides multiples of ``multiple`` -> latents (B, C, h, w)."""
@@ -96,48 +137,23 @@ class DiffusionPrior(nn.Module):
     @torch.no_grad()
     def invert_latents(self, latents: Tensor) -> Tensor:
         """Clean latents (B, C, h, w) -> noise state (B, 2, C, h, w) of the solver, in the coupling's precision."""
-        return invert(latents.to(_coupling_dtype(latents.device)), self.solver.moves, self.denoiser)
+        dtype = torch.float32 if latents.device.type == "mps" else self.coupling
+        return invert(latents.to(dtype), [*self.solver.moves, *self.solver.start], self.denoiser)
 
     def sample(self, noise: Tensor) -> Tensor:
-        """Noise state (B, 2, C, h, w) -> clean latents (B, K, C, h, w); EDICT gives K = 2 images that it couples."""
-        return generate_reversibly(noise, self.solver.moves, self.denoiser)[:, : self.solver.images]
+        """Noise state (B, 2, C, h, w) -> clean latents (B, K, C, h, w); EDICT gives K = 2 images that it couples.
+
+        To generate from fresh noise (``strength`` 1), repeat one N(0, I) sample along the second dimension.
+        """
+        # the gradient comes from the network in its precision: carrying it in float64 would cost memory for nothing
+        pair = generate_reversibly(noise, self.solver.moves, self.denoiser, self.denoiser.pull, torch.float32)
+        return pair[:, : self.solver.images]
 
     def invert(self, images: Tensor) -> Tensor:
         """f^-1: images (B, 3, H, W) in [0, 1] -> the solver's noise state (B, 2, C, h, w)."""
         with torch.no_grad():
             return self.invert_latents(self.encode(images))
 
-    def shrink_tiles(self) -> bool:
-        """Halve the side of the tiles of network and codec; False when they are the smallest already."""
-        return False
-
     def generate(self, noise: Tensor) -> Tensor:
         """f: noise state (B, 2, C, h, w) -> images (B, 3, H, W) in [0, 1]; differentiable."""
         return self.decode(self.sample(noise)[:, 0])
-
-
-def _coupling_dtype(device: torch.device) -> torch.dtype:
-    return torch.float32 if device.type == "mps" else torch.float64
-
-
-def _load_pipeline(path: str) -> Any:
-    local = Path(path).is_dir()
-    if local and not (Path(path) / "model_index.json").is_file():
-        raise UserError(f"{path} holds no model_index.json: give a diffusers model folder, not one of its parts")
-    try:
-        unneeded = ("safety_checker", "feature_extractor", "image_encoder")
-        absent = {name: None for name in unneeded if name in DiffusionPipeline.load_config(path)}
-        return DiffusionPipeline.from_pretrained(path, use_safetensors=True, low_cpu_mem_usage=False, **absent)
-    except (OSError, ValueError) as reason:
-        detail = " ".join(str(reason).split())[:300] if local else type(reason).__name__
-        raise UserError(
-            f"{path} is not a diffusers folder with safetensors weights, nor a model on the hub that can be reached"
-            f" ({detail}): give a folder such as data/ldm-tiny, or check the id and the network"
-        ) from reason
-
-
-@torch.no_grad()
-def _empty_prompt(pipe: Any) -> Tensor:
-    """(1, tokens, width) embedding of the empty prompt: guidance-free, one network call."""
-    tokens = pipe.tokenizer("", padding="max_length", max_length=pipe.tokenizer.model_max_length, return_tensors="pt")
-    return pipe.text_encoder(tokens.input_ids)[0]

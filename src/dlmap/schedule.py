@@ -9,7 +9,7 @@
 Index 0 is the data, index N the noise.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -22,12 +22,16 @@ SPACINGS = ("leading", "trailing", "linspace")
 
 @dataclass(frozen=True)
 class Schedule:
-    """alphas and sigmas have N + 1 entries, from data to noise; timesteps has N, ascending."""
+    """alphas and sigmas have N + 1 entries, from data to noise; timesteps has N, ascending.
+
+    ``grid_steps`` is N, or more for the low-noise part of a longer grid.
+    """
 
     timesteps: tuple[int, ...]
     alphas: tuple[float, ...]
     sigmas: tuple[float, ...]
     prediction_type: str
+    grid_steps: int
 
     @property
     def num_steps(self) -> int:
@@ -37,6 +41,17 @@ class Schedule:
         """(a, b) of the DDIM step i -> i - 1, x <- a x + b eps (Song et al. 2021, eq. 12 with eta = 0)."""
         a = self.alphas[i - 1] / self.alphas[i]
         return a, self.sigmas[i - 1] - a * self.sigmas[i]
+
+    def partial(self, strength: float) -> "Schedule":
+        """The part from the data to a noise level: the first round(strength * N) steps, at least one.
+
+        Raises:
+            UserError: strength is not in (0, 1].
+        """
+        if not 0 < strength <= 1:
+            raise UserError(f"strength must be above 0 and at most 1, got {strength}")
+        n = max(1, round(strength * self.num_steps))
+        return replace(self, timesteps=self.timesteps[:n], alphas=self.alphas[: n + 1], sigmas=self.sigmas[: n + 1])
 
 
 def make_schedule(scheduler: SchedulerMixin, num_steps: int, spacing: str | None = None) -> Schedule:
@@ -65,9 +80,11 @@ def make_schedule(scheduler: SchedulerMixin, num_steps: int, spacing: str | None
     alphas, sigmas = abar.sqrt().tolist(), (1 - abar).clamp_min(0).sqrt().tolist()
     if alphas[0] == alphas[1]:
         timesteps, alphas, sigmas = timesteps[1:], alphas[1:], sigmas[1:]
+    if not timesteps:
+        raise UserError(f"num_steps {num_steps} leaves no step of this grid but one of zero length: take more steps")
     if alphas[-1] == 0:
         raise UserError("this scheduler ends in pure noise (zero terminal SNR), which cannot be inverted exactly")
-    return Schedule(tuple(timesteps), tuple(alphas), tuple(sigmas), config.prediction_type)
+    return Schedule(tuple(timesteps), tuple(alphas), tuple(sigmas), config.prediction_type, len(timesteps))
 
 
 def _as_ddim(scheduler: SchedulerMixin, spacing: str | None) -> DDIMScheduler:

@@ -1,21 +1,10 @@
+import pytest
 import torch
-from diffusers import AutoencoderKL
-from toys import photos
+from diffusers import AutoencoderKL, VQModel
+from torch import nn
+from toys import photos, vae
 
 from dlmap.codec import Codec, Identity
-
-
-def vae() -> AutoencoderKL:
-    torch.manual_seed(0)
-    return AutoencoderKL(
-        block_out_channels=(8, 8),
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2,
-        latent_channels=4,
-        norm_num_groups=4,
-        layers_per_block=1,
-        scaling_factor=0.37,
-    )
 
 
 def test_latents_are_the_scaled_mean_of_the_posterior() -> None:
@@ -38,3 +27,60 @@ def test_decoding_undoes_the_scale_and_stays_in_range() -> None:
 def test_pixels_come_back_exactly() -> None:
     images = photos()
     torch.testing.assert_close(Identity().decode(Identity().encode(images).double()), images, rtol=0, atol=1e-7)
+
+
+def test_latents_of_a_vq_model_are_not_quantised() -> None:
+    torch.manual_seed(0)
+    model = VQModel(
+        block_out_channels=(8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        norm_num_groups=4,
+        num_vq_embeddings=4,
+        scaling_factor=0.5,
+    )
+    codec, images = Codec(model), photos()
+    latents = codec.encode(images).requires_grad_()
+    torch.testing.assert_close(latents, 0.5 * model.encode(2 * images - 1).latents)
+    (slope,) = torch.autograd.grad(codec.decode(latents).sum(), latents)
+    step = 1e-2 * slope / slope.norm()
+    rise = (codec.decode(latents + step) - codec.decode(latents - step)).double().sum() / 2
+    assert rise.item() == pytest.approx(1e-2 * slope.norm().item(), rel=0.02)
+
+
+def local_vae() -> AutoencoderKL:
+    """One in which a pixel depends on its neighbourhood alone: no group statistics, no attention."""
+    model = vae()
+    for part in (model.encoder, model.decoder):
+        part.mid_block.attentions[0] = None
+        for parent in part.modules():
+            for name, child in parent.named_children():
+                if isinstance(child, nn.GroupNorm):
+                    setattr(parent, name, nn.Identity())
+    return model
+
+
+def test_tiles_of_a_local_autoencoder_give_the_whole() -> None:
+    """Up to what the network sees beyond a tile's border, where the window is near 0."""
+    whole, tiled = Codec(local_vae()), Codec(local_vae(), tile=32)
+    images = torch.rand(1, 3, 96, 128, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        latents = whole.encode(images)
+        assert (tiled.encode(images) - latents).square().mean().sqrt() < 0.01 * latents.std()
+        one, other = whole.decode(latents), tiled.decode(latents)
+    assert one.std() > 0 and (one - other).square().mean().sqrt() < 0.02 * one.std()
+
+
+def test_gradient_of_a_tiled_decoding() -> None:
+    """Against finite differences along a direction."""
+    model = vae().double()
+    model.decoder.conv_out.weight.data.mul_(0.2)  # keeps clear of 0 and 1, where the clamp has its kinks
+    codec = Codec(model, tile=8)
+    latents = torch.randn(1, 4, 20, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    direction = torch.randn(latents.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    point = latents.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(codec.decode(point).double().square().sum(), point)
+    step = 1e-3
+    with torch.no_grad():
+        ends = [codec.decode(latents + k * step * direction).double().square().sum() for k in (1, -1)]
+    torch.testing.assert_close((slope * direction).sum(), (ends[0] - ends[1]) / (2 * step), rtol=1e-3, atol=1e-3)

@@ -2,20 +2,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import (
-    AutoencoderKL,
-    DDIMScheduler,
-    LDMPipeline,
-    PNDMScheduler,
-    StableDiffusionPipeline,
-    UNet2DConditionModel,
-)
-from test_codec import vae
-from toys import SCHEDULE, photos, prior, save_prior, unet
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from diffusers import AutoencoderKL, DDIMScheduler, LDMPipeline, UNet2DModel, VQModel
+from toys import SCHEDULE, photos, prior, save_prior, unet, vae
 
 from dlmap import DiffusionPrior
-from dlmap.solvers import generate
+from dlmap.solvers import SOLVERS, generate
 from mslique import UserError
 
 
@@ -28,15 +19,21 @@ def test_a_pixel_space_prior_gives_back_the_photograph(patch: int) -> None:
     assert noise.shape == (2, 2, 3, 32, 32) and noise.dtype == torch.float64
 
 
-def test_gradient_through_20_steps_is_that_of_plain_autograd(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = prior(20)
-    noise = model.invert(photos(1, 16, 16)).requires_grad_()
+@pytest.mark.parametrize("tile", [None, 16])
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_gradient_through_20_steps_is_that_of_plain_autograd(
+    solver: str, tile: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = prior(20, solver=solver, spacing="trailing", tile=tile)
+    noise = model.invert(photos(1, 16, 24)).requires_grad_()
 
     def gradient() -> torch.Tensor:
         return torch.autograd.grad(model.generate(noise).square().sum(), noise)[0]
 
     reversible = gradient()
-    monkeypatch.setattr("dlmap.prior.generate_reversibly", generate)
+    monkeypatch.setattr(
+        "dlmap.prior.generate_reversibly", lambda noise, moves, denoise, *_: generate(noise, moves, denoise)
+    )
     plain = gradient()
     assert (reversible - plain).norm() <= 1e-5 * plain.norm()
 
@@ -64,49 +61,68 @@ def test_sides_must_fit() -> None:
         prior().invert(photos(1, 30, 32))
 
 
-def test_missing_and_wrong_folders_say_the_way_out(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nowhere is not a diffusers folder"):
-        DiffusionPrior.from_pretrained(str(tmp_path / "nowhere"))
-    with pytest.raises(UserError, match="holds no model_index.json"):
-        DiffusionPrior.from_pretrained(str(tmp_path))
-
-
-def test_pickled_weights_are_not_read(tmp_path: Path) -> None:
-    save_prior(str(tmp_path))
-    weights = tmp_path / "unet" / "diffusion_pytorch_model.safetensors"
-    torch.save(prior().denoiser.unet.state_dict(), weights.with_suffix(".bin"))
-    weights.unlink()
-    with pytest.raises(UserError, match="not a diffusers folder with safetensors"):
-        DiffusionPrior.from_pretrained(str(tmp_path))
-
-
-def stable_diffusion(folder: Path) -> StableDiffusionPipeline:
-    """Stable Diffusion's parts, a few thousand parameters each, with a vocabulary of four tokens."""
-    torch.manual_seed(0)
-    (folder / "vocab.json").write_text('{"<|startoftext|>": 0, "<|endoftext|>": 1, "a</w>": 2, "a": 3}')
-    (folder / "merges.txt").write_text("#version: 0.2\n")
-    tokenizer = CLIPTokenizer.from_pretrained(folder, model_max_length=7)
-    text = CLIPTextConfig(
-        vocab_size=4, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2,
-        max_position_embeddings=7, bos_token_id=0, eos_token_id=1, pad_token_id=1,
-    )  # fmt: skip
-    network = UNet2DConditionModel(
-        block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4, cross_attention_dim=8, attention_head_dim=2,
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-    )  # fmt: skip
-    scheduler = PNDMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, steps_offset=1)
-    return StableDiffusionPipeline(
-        vae(), CLIPTextModel(text), tokenizer, network, scheduler, None, None, requires_safety_checker=False
-    )
-
-
-def test_stable_diffusion_is_conditioned_on_the_empty_prompt(tmp_path: Path) -> None:
-    pipe = stable_diffusion(tmp_path)
-    pipe.save_pretrained(tmp_path / "sd")
-    model = DiffusionPrior.from_pretrained(str(tmp_path / "sd"), num_steps=5)
-    expected = pipe.encode_prompt("", "cpu", 1, do_classifier_free_guidance=False)[0]
-    assert model.denoiser.condition is not None
-    torch.testing.assert_close(model.denoiser.condition, expected)
-    latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+def test_a_vq_latent_model_loads(tmp_path: Path) -> None:
+    network = UNet2DModel.from_config({**unet(1).config, "in_channels": 4, "out_channels": 4})
+    codec = VQModel(latent_channels=4, block_out_channels=(32,), num_vq_embeddings=8)
+    LDMPipeline(vqvae=codec, unet=network, scheduler=DDIMScheduler(**SCHEDULE)).save_pretrained(tmp_path)
+    model = DiffusionPrior.from_pretrained(str(tmp_path), num_steps=2)
+    latents = model.encode(photos())
     with torch.no_grad():
         assert (model.sample(model.invert_latents(latents))[:, 0] - latents).abs().max() < 1e-10
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_partial_inversion_is_exact_and_leaves_more_of_the_photograph(solver: str) -> None:
+    images, kept = photos(1), []
+    for strength in (0.2, 0.6, 1.0):
+        model = prior(10, solver=solver, spacing="trailing", strength=strength)
+        noise = model.invert(images)
+        with torch.no_grad():
+            torch.testing.assert_close(model.generate(noise), images, rtol=0, atol=1e-6)
+        assert model.schedule.num_steps == round(10 * strength)
+        pair = torch.stack([noise[:, 0].flatten(), model.encode(images).double().flatten()])
+        kept.append(torch.corrcoef(pair)[0, 1].item())
+    assert kept[0] > kept[1] > kept[2]
+
+
+def test_coupling_in_float32_is_exact_to_float32() -> None:
+    model, images = prior(10, coupling="float32"), photos(1)
+    noise = model.invert(images)
+    with torch.no_grad():
+        error = (model.sample(noise) - model.encode(images)[:, None]).abs().max()
+    assert noise.dtype == torch.float32 and 1e-10 < error < 1e-3
+    with pytest.raises(UserError, match="coupling must be one of float64, float32, got 'bf16'"):
+        prior(coupling="bf16")
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_tiles_keep_the_bijection(solver: str) -> None:
+    model, images = prior(10, patch=4, solver=solver, spacing="trailing", tile=32), photos(2, 48, 80)
+    latents = model.encode(images)
+    with torch.no_grad():
+        assert (model.sample(model.invert_latents(latents)) - latents[:, None]).abs().max() <= 1e-10
+
+
+def test_images_up_to_the_tile_are_not_cut() -> None:
+    images = photos(1, 32, 24)
+    torch.testing.assert_close(prior(tile=32).invert(images), prior(tile=None).invert(images), rtol=0, atol=0)
+
+
+def test_tiles_shrink_to_the_smallest_and_no_further() -> None:
+    model, sides = prior(tile=None), []
+    while model.shrink_tiles():
+        sides.append((model.tile, model.denoiser.tile, model.codec.tile))
+    assert sides[0] == (512, 128, 512) and sides[1] == (256, 64, 256)
+    assert sides[-1] == (16, 4, 16) and not model.shrink_tiles()
+    with pytest.raises(UserError, match="tile must be at least 16 pixels for this prior, got 8"):
+        prior(tile=8)
+
+
+def test_fresh_noise_is_one_sample_taken_twice() -> None:
+    """With noise of unit variance the first step of a two-step sampler is that of DDIM, the reference here."""
+    model = prior(1, solver="bdia")
+    noise = torch.randn(1, 3, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    a, b = model.schedule.ddim(1)
+    with torch.no_grad():
+        reached = model.sample(noise[:, None].expand(-1, 2, -1, -1, -1))[:, 0]
+        torch.testing.assert_close(reached, a * noise + b * model.denoiser(noise, 1))

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import skimage.data
 import torch
 from toys import photos
 
@@ -32,3 +33,21 @@ def test_it_predicts_noise_on_photographs() -> None:
 
 def test_weights_are_small() -> None:
     assert sum(file.stat().st_size for file in DATA.rglob("*.safetensors")) < 40_000_000
+
+
+def test_tiles_show_no_seam_and_give_the_same_picture_up_to_the_blend() -> None:
+    """A photograph, its noise displaced: tiled against untiled, and across the borders of tiles against elsewhere."""
+    photo = torch.from_numpy(skimage.data.astronaut()).permute(2, 0, 1)[None, :, 64:192, 128:320] / 255
+    pictures, displacement = [], 0.1 * torch.randn(1, 1, *photo.shape[1:], generator=torch.Generator().manual_seed(0))
+    for tile in (None, 96):
+        prior = DiffusionPrior.from_pretrained(
+            str(DATA / "ldm-tiny"), solver="obelm", num_steps=4, spacing="trailing", tile=tile
+        )
+        with torch.no_grad():
+            pictures.append(prior.generate(prior.invert(photo) + displacement))
+    whole, tiled = pictures
+    difference, moved = tiled - whole, whole - photo
+    assert difference.square().mean() < 0.05 * moved.square().mean()
+    for axis, borders in ((-1, (48, 96, 144)), (-2, (32, 96))):  # where a tile begins or ends
+        changes = difference.transpose(axis, -1).diff(dim=-1).abs().mean(dim=(0, 1, 2))
+        assert torch.stack([changes[k - 1] for k in borders]).mean() < 1.3 * changes.mean()

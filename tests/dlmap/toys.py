@@ -1,10 +1,20 @@
 """Closed-form and tiny models that stand in for a diffusion model and a quality model."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
-from diffusers import DDIMScheduler, DDPMPipeline, UNet2DModel
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    DDPMPipeline,
+    PNDMScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+    UNet2DModel,
+)
 from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from dlmap import DiffusionPrior
 from dlmap.codec import Identity
@@ -35,14 +45,51 @@ def unet(patch: int = 2, seed: int = 0) -> UNet2DModel:
     )
 
 
-def prior(num_steps: int = 4, patch: int = 2, precision: str = "float32") -> DiffusionPrior:
+def prior(num_steps: int = 4, patch: int = 2, **options: Any) -> DiffusionPrior:
     scheduler = DDIMScheduler(prediction_type="v_prediction", **SCHEDULE)
-    return DiffusionPrior(unet(patch), Identity(), scheduler, num_steps=num_steps, precision=precision)
+    return DiffusionPrior(unet(patch), Identity(), scheduler, num_steps=num_steps, **options)
 
 
 def save_prior(folder: str) -> None:
     scheduler = DDIMScheduler(prediction_type="v_prediction", **SCHEDULE)
     DDPMPipeline(unet=unet(), scheduler=scheduler).save_pretrained(folder)
+
+
+def tokenizer(folder: Path, length: int) -> CLIPTokenizer:
+    """CLIP's tokenizer with a vocabulary of four tokens; writes its two files to the folder."""
+    (folder / "vocab.json").write_text('{"<|startoftext|>": 0, "<|endoftext|>": 1, "a</w>": 2, "a": 3}')
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    return CLIPTokenizer.from_pretrained(folder, model_max_length=length)
+
+
+def vae() -> AutoencoderKL:
+    """An autoencoder of a few thousand parameters that halves the sides."""
+    torch.manual_seed(0)
+    return AutoencoderKL(
+        block_out_channels=(8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        latent_channels=4,
+        norm_num_groups=4,
+        layers_per_block=1,
+        scaling_factor=0.37,
+    )
+
+
+def stable_diffusion(folder: Path) -> StableDiffusionPipeline:
+    """Stable Diffusion's parts, a few thousand parameters each; the tokenizer's files go to the folder."""
+    torch.manual_seed(0)
+    text = CLIPTextConfig(
+        vocab_size=4, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2,
+        max_position_embeddings=7, bos_token_id=0, eos_token_id=1, pad_token_id=1,
+    )  # fmt: skip
+    network = UNet2DConditionModel(
+        block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4, cross_attention_dim=8, attention_head_dim=2,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+    )  # fmt: skip
+    scheduler = PNDMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, steps_offset=1)
+    parts = (vae(), CLIPTextModel(text), tokenizer(folder, 7), network, scheduler, None, None)
+    return StableDiffusionPipeline(*parts, requires_safety_checker=False)
 
 
 class Gaussian:
@@ -60,6 +107,11 @@ class Gaussian:
     def flow(self, x: Tensor) -> Tensor:
         """Noise at index N carried to index 0 along the flow: the marginal's quantile is kept."""
         return x * self.spread(0) / self.spread(self.schedule.num_steps)
+
+
+def wavy(x: Tensor, i: int) -> Tensor:
+    """A nonlinear noise prediction in which neighbours mix."""
+    return torch.sin(3 * x + i) + 0.1 * x.flip(-1)
 
 
 class Brightness(nn.Module):

@@ -8,18 +8,22 @@ alternates from step to step, counted from the noise; the mixing always starts w
 """
 
 from ..schedule import Schedule
-from . import Move
+from .move import Move
 
 MIXING_AT_50_STEPS = 0.93
 
 
 class EDICT:
-    """EDICT on a schedule; the mixing weight p = 0.93^(50/N) keeps the total mixing of N steps constant."""
+    """EDICT on a schedule; the mixing weight p = 0.93^(50/N) keeps the total mixing of N steps constant.
+
+    Of a partial schedule N are the steps of the whole, so that a step does the same in both.
+    """
 
     images = 2
+    start: tuple[Move, ...] = ()
 
     def __init__(self, schedule: Schedule) -> None:
-        self.mixing = p = MIXING_AT_50_STEPS ** (50 / schedule.num_steps)
+        self.mixing = p = MIXING_AT_50_STEPS ** (50 / schedule.grid_steps)
         self.moves: list[Move] = []
         for i in range(schedule.num_steps, 0, -1):
             a, b = schedule.ddim(i)

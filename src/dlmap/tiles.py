@@ -1,0 +1,121 @@
+"""A function of a whole image, computed tile by tile in the memory of one tile.
+
+Tiles overlap and their results are blended by smooth windows that sum to one everywhere. Their places depend on the
+size of the image alone, so that the blend is a function of the image as good as any, and a sampler that is exactly
+invertible whatever the noise prediction stays so.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .solvers.reversible import pullback
+
+Function = Callable[[Tensor], Tensor]
+"""(B, C, a h, a w) -> (B, D, b h, b w), a and b those of a ``Tiling``."""
+
+OVERLAP = 8
+"""Tiles overlap by an eighth of their side, or somewhat more so that all have the same size [ours]."""
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How images are cut. Lengths are in cells, the smallest unit that a tile may be moved by.
+
+    Args:
+        side: of a tile; longer images are cut.
+        inputs: pixels of the function's input along one cell (a).
+        outputs: pixels of its output along one cell (b).
+    """
+
+    side: int
+    inputs: int
+    outputs: int
+
+    def is_whole(self, x: Tensor) -> bool:
+        """Whether the input (B, C, H, W) fits in one tile."""
+        return max(x.shape[-2:]) <= self.side * self.inputs
+
+    def tiles(self, x: Tensor) -> Iterator[tuple[Any, Any, Tensor]]:
+        """Indices into the input (B, C, H, W), indices into the output, and the window of the output, of every tile."""
+        rows, columns = (self._axis(length // self.inputs, x.device) for length in x.shape[-2:])
+        for top, height, vertical in rows:
+            for left, width, horizontal in columns:
+                spans = [
+                    (..., slice(top * unit, (top + height) * unit), slice(left * unit, (left + width) * unit))
+                    for unit in (self.inputs, self.outputs)
+                ]
+                yield spans[0], spans[1], vertical[:, None] * horizontal
+
+    def _axis(self, length: int, device: torch.device) -> list[tuple[int, int, Tensor]]:
+        """First cell, length in cells and window, float32 at the pixels of the output, of every tile along an axis."""
+        side = min(self.side, length)
+        overlap = max(side // OVERLAP, 1)
+        count = 1 + math.ceil((length - side) / (side - overlap))
+        firsts = [round(k * (length - side) / max(count - 1, 1)) for k in range(count)]
+        centres = torch.arange(length * self.outputs, dtype=torch.float64).add(0.5) / self.outputs
+        raised = [_raised(centres, first, side, overlap) for first in firsts]
+        total = torch.stack(raised).sum(0)
+        spans = [slice(first * self.outputs, (first + side) * self.outputs) for first in firsts]
+        windows = [(hill / total)[span].float().to(device) for hill, span in zip(raised, spans, strict=True)]
+        return [(first, side, window) for first, window in zip(firsts, windows, strict=True)]
+
+
+def _raised(centres: Tensor, first: int, side: int, ramp: int) -> Tensor:
+    """A window that rises and falls as sin^2 within ``ramp`` of its ends, and is 0 beyond them."""
+    inside = torch.minimum(centres - first, first + side - centres)
+    return (inside / ramp).clamp(0, 1).mul(math.pi / 2).sin().square()
+
+
+def blended(function: Function, x: Tensor, tiling: Tiling) -> Tensor:
+    """function(x), from the tiles where x is larger than one. Differentiable: a backward pass computes the tiles again.
+
+    Args:
+        x: (B, C, H, W), sides multiples of ``tiling.inputs``.
+    """
+    if tiling.is_whole(x):
+        return function(x)
+    result: Tensor = _Blend.apply(x, function, tiling)
+    return result
+
+
+def blended_pullback(function: Function, x: Tensor, cotangent: Tensor, tiling: Tiling) -> tuple[Tensor, Tensor]:
+    """``blended``, and the product of the cotangent with its Jacobian, in the cotangent's precision.
+
+    The activations of one tile at a time are kept.
+    """
+    pull = pullback(lambda tile, _: function(tile))
+    if tiling.is_whole(x):
+        return pull(x, 0, cotangent)
+    result, slope = torch.zeros_like(cotangent, dtype=x.dtype), torch.zeros_like(x, dtype=cotangent.dtype)
+    for source, target, window in tiling.tiles(x):
+        part, through = pull(x[source], 0, window * cotangent[target])
+        result[target].addcmul_(part, window.to(part.dtype))
+        slope[source].add_(through)
+    return result, slope
+
+
+class _Blend(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, function: Function, tiling: Tiling) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.function, ctx.tiling = function, tiling
+        result: Tensor | None = None
+        for source, target, window in tiling.tiles(x):
+            part = function(x[source])
+            if result is None:
+                height, width = (side // tiling.inputs * tiling.outputs for side in x.shape[-2:])
+                result = part.new_zeros(*part.shape[:2], height, width)
+            result[target].addcmul_(part, window.to(part.dtype))
+        if result is None:
+            raise ValueError(f"an image of size {tuple(x.shape)} has no tile")
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (x,) = ctx.saved_tensors
+        return blended_pullback(ctx.function, x, gradients[0], ctx.tiling)[1], None, None

@@ -1,0 +1,60 @@
+"""Stable Diffusion's architecture, in full size at random weights, through ``lightning predict``."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from PIL import Image
+from toys import photos, save_quality, tokenizer
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from dlmap.images import save_png
+from dlmap.writer import read_rows
+from mslique import lightning_cli
+
+CONFIG = Path(__file__).parents[2] / "configs" / "dlmap" / "sd15.yaml"
+
+
+def save_sd15(folder: Path) -> None:
+    """The configuration files of Stable Diffusion 1.5; what they leave to diffusers' defaults is left to them here."""
+    text = CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12)
+    vae = AutoencoderKL(
+        block_out_channels=(128, 256, 512, 512),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=2,
+        sample_size=512,
+    )
+    scheduler = PNDMScheduler(
+        beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, skip_prk_steps=True, steps_offset=1
+    )
+    unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768)
+    assert sum(p.numel() for p in unet.parameters()) == 859_520_964  # as published
+    words = tokenizer(folder, 77)
+    parts = (vae.half(), CLIPTextModel(text).half(), words, unet.half(), scheduler, None, None)
+    StableDiffusionPipeline(*parts, requires_safety_checker=False).save_pretrained(folder / "sd")
+
+
+@pytest.mark.slow
+def test_stable_diffusion_enhances_a_photo(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    save_sd15(tmp_path)
+    save_quality(str(tmp_path / "quality"))
+    save_png(photos(1, 256, 256)[0], tmp_path / "in" / "a.png")
+    options = {
+        "--data.folder": tmp_path / "in",
+        "--output": tmp_path / "out",
+        "--model.prior.path": tmp_path / "sd",
+        "--model.prior.num_steps": 2,
+        "--model.objective.quality.model": tmp_path / "quality",
+        "--model.ascent.iterations": 2,
+        "--trainer.accelerator": "cpu",
+    }
+    given = [f"{name}={value}" for name, value in options.items()]
+    assert lightning_cli.main(["predict", "--config", str(CONFIG), *given]) == 0
+    (row,) = read_rows(tmp_path / "out" / "results.csv")
+    assert row["status"] == "ok" and row["iterations"] == "2"
+    enhanced = np.asarray(Image.open(tmp_path / "out" / "a.png"))
+    assert enhanced.shape == (256, 256, 3) and enhanced.std() > 0

@@ -1,0 +1,70 @@
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dlmap.tiles import Tiling, blended, blended_pullback
+
+
+def image(height: int, width: int, channels: int = 2) -> Tensor:
+    return torch.randn(
+        2, channels, height, width, dtype=torch.float64, generator=torch.Generator().manual_seed(height * width)
+    )
+
+
+@pytest.mark.parametrize("side", [4, 5, 16])
+@pytest.mark.parametrize(("height", "width"), [(17, 40), (16, 16), (3, 33), (100, 18)])
+def test_windows_sum_to_one_and_cover_every_pixel_smoothly(height: int, width: int, side: int) -> None:
+    tiling, total = Tiling(side, inputs=1, outputs=3), torch.zeros(3 * height, 3 * width)
+    for source, target, window in tiling.tiles(image(height, width)):
+        assert image(height, width)[source].shape[-2:] == (min(side, height), min(side, width))
+        assert window.min() >= 0
+        total[target] += window
+    torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (1, 2), (2, 1)])
+def test_a_pixelwise_function_is_not_changed(inputs: int, outputs: int) -> None:
+    def function(x: Tensor) -> Tensor:
+        y = nn.functional.interpolate(x.sin(), scale_factor=outputs) if outputs > 1 else x.sin()
+        return nn.functional.avg_pool2d(y, inputs) if inputs > 1 else y
+
+    x = image(30, 44)
+    torch.testing.assert_close(blended(function, x, Tiling(6, inputs, outputs)), function(x), rtol=0, atol=1e-6)
+
+
+def test_what_fits_in_one_tile_is_computed_as_a_whole() -> None:
+    x = image(16, 12)
+    assert torch.equal(blended(lambda y: y - y.mean(), x, Tiling(16, 1, 1)), x - x.mean())
+
+
+def test_no_seam_where_tiles_disagree() -> None:
+    """Every tile subtracts its own mean: between tiles the result changes no faster than over the whole overlap."""
+    ramp = torch.linspace(0, 1, 256, dtype=torch.float64).expand(1, 1, 64, 256)
+    change = (blended(lambda y: y - y.mean(), ramp, Tiling(64, 1, 1)) - ramp).diff(dim=-1).abs().max()
+    step = (ramp[..., :64].mean() - ramp[..., 56:120].mean()).abs()  # what a hard border between two tiles would show
+    assert change < step * torch.pi / 2 / 8 * 1.05  # the overlap has 8 pixels, and sin^2 rises at most so fast
+
+
+@pytest.mark.parametrize("side", [8, 64])
+def test_gradients_are_those_of_autograd_through_the_blend(side: int) -> None:
+    """Against the blend written out, every activation kept."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.GroupNorm(2, 4), nn.Tanh(), nn.Conv2d(4, 2, 1)).double()
+    tiling, x = Tiling(side, 1, 1), image(20, 30).requires_grad_()
+    cotangent = torch.randn(x.shape, dtype=torch.float64)
+    written_out = torch.zeros_like(x)
+    for source, target, window in tiling.tiles(x):
+        part = torch.zeros_like(x)
+        part[target] = network(x[source]) * window
+        written_out = written_out + part
+    (expected,) = torch.autograd.grad(written_out, x, cotangent)
+    result, slope = blended_pullback(network, x.detach(), cotangent, tiling)
+    torch.testing.assert_close(result, written_out.detach(), rtol=0, atol=1e-12)
+    torch.testing.assert_close(slope, expected, rtol=1e-9, atol=1e-12)
+    (recomputed,) = torch.autograd.grad(blended(network, x, tiling), x, cotangent)
+    torch.testing.assert_close(recomputed, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_an_image_alone_is_as_in_a_batch() -> None:
+    x, tiling = image(20, 30), Tiling(8, 1, 1)
+    assert torch.equal(blended(torch.sin, x, tiling)[1:], blended(torch.sin, x[1:], tiling))
