@@ -37,16 +37,20 @@ def export_checkpoint(
     """
     found = _read(Path(checkpoint))
     record = found[RECORD]
-    config = dict(record["config"])
-    if softmax_divisor is not None:
-        config["softmax_divisor"] = softmax_divisor
-    model = MSLIQE(**config)
-    weights = {k.removeprefix(PREFIX): v for k, v in found["state_dict"].items() if k.startswith(PREFIX)}
-    model.load_state_dict(weights, strict=True)
-    model.eval().save_pretrained(folder)
+    model = _model(found, {} if softmax_divisor is None else {"softmax_divisor": softmax_divisor})
+    model.save_pretrained(folder)
     card = model_card(record, epochs=found["epoch"] + 1, command=command, data=data, measured=measured)
     (Path(folder) / "README.md").write_text(card, encoding="utf-8")
     return model
+
+
+def load_checkpoint(checkpoint: str | Path) -> MSLIQE:
+    """The model, in eval mode, inside a checkpoint of :class:`QualityModule`; read with ``weights_only=True``.
+
+    Raises:
+        UserError: the file is missing, unreadable, or not a checkpoint of the quality model.
+    """
+    return _model(_read(Path(checkpoint)), {})
 
 
 def model_card(record: dict[str, Any], epochs: int, command: str, data: str, measured: str) -> str:
@@ -91,6 +95,13 @@ Logged in training, at this checkpoint (`val`: photographs kept out of training)
 |---|---|
 {metrics}
 """
+
+
+def _model(found: dict[str, Any], changes: dict[str, Any]) -> MSLIQE:
+    model = MSLIQE(**{**found[RECORD]["config"], **changes})
+    weights = {k.removeprefix(PREFIX): v for k, v in found["state_dict"].items() if k.startswith(PREFIX)}
+    model.load_state_dict(weights, strict=True)
+    return model.eval()
 
 
 def _read(path: Path) -> dict[str, Any]:

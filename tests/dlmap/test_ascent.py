@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from toys import Brightness, photos, prior
 
 from dlmap import Ascent, MAPObjective, enhance
-from dlmap.ascent import pad
+from dlmap.domain import pad
 from dlmap.fidelity import MSE, NLPD
 
 BRIGHTER = MAPObjective(Brightness(), MSE(), fidelity_weight=1.0)
