@@ -52,7 +52,7 @@ class PyiqaMetric(nn.Module):
         rows = list(zip(*(batch.split(1) for batch in batches), strict=True))
         try:
             with _same_random_numbers(images.device):
-                return torch.cat([self.metric(*row).reshape(1) for row in rows])
+                return torch.cat([self.metric(*row).reshape(1) for row in rows]).to(images.dtype)
         except torch.OutOfMemoryError:
             raise
         except (AssertionError, RuntimeError, ValueError) as reason:  # how pyiqa's metrics refuse an image
@@ -101,7 +101,8 @@ def _create(name: str, options: dict[str, Any]) -> Any:
     except Exception as reason:  # networks, unpicklers, state dicts and architectures fail in many ways
         raise UserError(
             f"pyiqa's metric {name!r} cannot be made ({type(reason).__name__}: {_short(reason)}). If its weights are"
-            " missing: allow the download once, or give a local file, options: {pretrained_model_path: FILE}"
+            f" missing: let it download them once to {torch.hub.get_dir()}, or copy them there; most metrics also take"
+            " a local file, options: {pretrained_model_path: FILE}"
         ) from reason
 
 
