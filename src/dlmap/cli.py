@@ -1,10 +1,14 @@
-"""The command ``dlmap``: short forms of what ``lightning predict`` does."""
+"""The command ``dlmap``: short forms of what ``lightning predict`` does, and calibration."""
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from mslique import lightning_cli
+import yaml
+
+from mslique import UserError, lightning_cli
 
 TINY = Path(__file__).parents[2] / "configs" / "dlmap" / "tiny.yaml"
 
@@ -12,6 +16,11 @@ TINY = Path(__file__).parents[2] / "configs" / "dlmap" / "tiny.yaml"
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     options, rest = _parser().parse_known_args(args)
+    run: Callable[[argparse.Namespace, list[str]], int] = options.run
+    return run(options, rest)
+
+
+def _enhance(options: argparse.Namespace, rest: list[str]) -> int:
     predict = [
         "predict",
         "--config",
@@ -24,9 +33,45 @@ def main(args: Sequence[str] | None = None) -> int:
     return lightning_cli.main([*predict, *rest])
 
 
+def _calibrate(options: argparse.Namespace, rest: list[str]) -> int:
+    return lightning_cli.sentence(_print_calibration, options, rest)
+
+
+def _print_calibration(options: argparse.Namespace, rest: list[str]) -> None:
+    from . import calibrate
+
+    if rest:
+        raise UserError(f"unknown option {rest[0]}: see dlmap calibrate --help")
+    model, entry = calibrate.load_raw(options.quality, _pairs(options.option))
+    if options.labels is None:
+        samples = calibrate.degraded(options.folder, options.samples)
+    else:
+        low, high = options.range
+        samples = calibrate.labelled(options.folder, options.labels, low, high, options.lower_is_better)
+    found = calibrate.fit(model, samples)
+    constants = {"center": round(found.calibration.center, 5), "scale": round(found.calibration.scale, 5)}
+    entry["init_args"] |= constants
+    sys.stdout.write(f"# SRCC {found.srcc:.4f} over {found.images} images\n")
+    sys.stdout.write(yaml.safe_dump({"quality": entry}, sort_keys=False))
+
+
+def _pairs(options: Sequence[str]) -> dict[str, Any]:
+    """KEY=VALUE texts as a dictionary, values read as YAML."""
+    wrong = [option for option in options if "=" not in option]
+    if wrong:
+        raise UserError(f"--option takes KEY=VALUE, got {wrong[0]!r}")
+    return {key: yaml.safe_load(value) for key, value in (option.split("=", 1) for option in options)}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dlmap", description="Diffusion-latent MAP enhancement of photographs.")
     commands = parser.add_subparsers(dest="command", required=True)
+    _add_enhance(commands)
+    _add_calibrate(commands)
+    return parser
+
+
+def _add_enhance(commands: Any) -> None:
     enhance = commands.add_parser(
         "enhance",
         help="enhance a folder of photographs, or one",
@@ -38,4 +83,30 @@ def _parser() -> argparse.ArgumentParser:
     enhance.add_argument(
         "--config", type=Path, default=TINY, help="YAML file of the enhancement (default: %(default)s)"
     )
-    return parser
+    enhance.set_defaults(run=_enhance)
+
+
+def _add_calibrate(commands: Any) -> None:
+    calibrate = commands.add_parser(
+        "calibrate",
+        help="fit the constants that put a quality model on a scale of 0 to 100",
+        description="Fits 100 / (1 + exp(-(score - center) / scale)) to labels and prints the lines for the YAML file."
+        " Without --labels, FOLDER holds clean photographs: crops of them are degraded at random and labelled by their"
+        " distance to the original.",
+    )
+    calibrate.add_argument("folder", type=Path, metavar="FOLDER", help="the images")
+    calibrate.add_argument(
+        "--quality", required=True, metavar="MODEL", help="folder, checkpoint or hub id of an MS-LIQE, or pyiqa's name"
+    )
+    calibrate.add_argument(
+        "--option", action="append", default=[], metavar="KEY=VALUE", help="of pyiqa's metric; may be repeated"
+    )
+    calibrate.add_argument("--labels", type=Path, metavar="CSV", help="table of path (below FOLDER) and label")
+    calibrate.add_argument(
+        "--range", type=float, nargs=2, default=(0.0, 100.0), metavar=("LOW", "HIGH"), help="scale of the labels"
+    )
+    calibrate.add_argument("--lower-is-better", action="store_true", help="the labels are DMOS")
+    calibrate.add_argument(
+        "--samples", type=int, default=240, help="degraded crops where there are no labels (default: %(default)s)"
+    )
+    calibrate.set_defaults(run=_calibrate)
