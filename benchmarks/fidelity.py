@@ -3,8 +3,8 @@
     python benchmarks/fidelity.py FOLDER
 
 FOLDER holds dist_dir/ and ref_dir/ with images of the same names, and results_official.csv: a header
-``Method,NAME,...`` and a row ``nlpd,SCORE,...``. The official scores are of 8-bit luma, as MATLAB's rgb2gray makes it of
-8-bit colours; with its rounding, which has no gradient and is no part of the measure, ours must be within 1e-3. Exit
+``Method,NAME,...`` and a row ``nlpd,SCORE,...``. The official scores are of 8-bit luma, as MATLAB's rgb2gray makes it
+of 8-bit colours; with its rounding, which has no gradient and is no part of the measure, ours must be within 1e-3. Exit
 status 1 if it is not.
 """
 
