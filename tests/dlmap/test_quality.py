@@ -2,9 +2,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from jsonargparse import ArgumentParser
 from torch import Tensor
 from toys import Brightness, photos, save_quality
 
+from dlmap import MAPObjective
 from dlmap.quality import PUBLISHED, Mixture, MSLIQEQuality, PyiqaQuality
 from mslique import MSLIQE, UserError
 from mslique.module import RECORD
@@ -67,3 +69,21 @@ def test_a_mixture_is_the_weighted_mean() -> None:
     for models, weights in (([], None), ([Brightness()], [1.0, 2.0]), ([Brightness()], [0.0])):
         with pytest.raises(UserError, match="a positive weight for each model"):
             Mixture(models, weights)
+
+
+def test_a_mixture_is_made_from_a_configuration(tmp_path: Path) -> None:
+    save_quality(str(tmp_path))
+    pyiqa = {"name": "cnniqa", "center": 0.1, "scale": 0.02, "options": {"pretrained": None}}
+    parts = [
+        {"class_path": "dlmap.quality.MSLIQEQuality", "init_args": {"model": str(tmp_path)}},
+        {"class_path": "dlmap.quality.PyiqaQuality", "init_args": pyiqa},
+    ]
+    parser = ArgumentParser()
+    parser.add_argument("--objective", type=MAPObjective)
+    quality = {"class_path": "dlmap.quality.Mixture", "init_args": {"models": parts, "weights": [2, 1]}}
+    fidelity = {"class_path": "dlmap.fidelity.PyiqaFidelity", "init_args": {"name": "ssim"}}
+    arguments = {"class_path": "dlmap.MAPObjective", "init_args": {"quality": quality, "fidelity": fidelity}}
+    objective = parser.instantiate_classes(parser.parse_object({"objective": arguments})).objective
+    terms = objective(photos(1, 48, 48), photos(1, 48, 48))
+    one, other = (model(photos(1, 48, 48)) for model in objective.quality.models)
+    torch.testing.assert_close(terms.quality, (2 * one + other) / 3)
