@@ -122,17 +122,16 @@ def _record(
             continue
         seen = len(results[k].quality)
         kept = f"the {keep} image so far is kept" if seen else "the image is returned as it was given"
-        note = f"the objective is not finite after {seen} evaluations; {kept}"
+        note = f"the objective is not finite at step {seen}; {kept}"
         results[k] = replace(results[k], note=note)
         warnings.warn(f"image {k} of the batch: {note}", stacklevel=3)
 
 
 def _release(states: list[nn.Parameter], stopped: list[int], optimizer: torch.optim.Optimizer) -> None:
-    """Images that have stopped give their memory back; without a gradient the optimiser passes them over."""
+    """Images that have stopped give back their gradient, without which the optimiser passes them over, and momentum."""
     for k in stopped:
         optimizer.state.pop(states[k], None)
         states[k].grad = None
-        states[k].data = states[k].data.new_empty(0)
 
 
 def _step(

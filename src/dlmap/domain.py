@@ -67,7 +67,8 @@ class Latents:
         padded = pad(images, self.prior.multiple)
         self.lost = images - self._cropped(self.prior.decode(self.prior.encode(padded))) if self.residual else None
         noise = self.prior.invert(padded)
-        self.norms, self.energies = _norms(noise), energies(noise)
+        self.norms = _norms(noise) if self.renormalise else None
+        self.energies = energies(noise) if self.noise_weight else None
         return noise
 
     def images(self, states: Tensor, rows: list[int]) -> Tensor:
@@ -76,12 +77,12 @@ class Latents:
         return images if self.lost is None else (images + self.lost[rows, None]).clamp(0, 1)
 
     def penalty(self, states: Tensor, rows: list[int]) -> Tensor:
-        if self.noise_weight == 0:
+        if self.energies is None:
             return states.new_zeros(len(rows))
         return self.noise_weight * lost_likelihood(states, self.energies[rows])
 
     def project(self, state: Tensor, row: int) -> None:
-        if self.renormalise:
+        if self.norms is not None:
             state.mul_(self.norms[row] / _norms(state))
 
     def _cropped(self, images: Tensor) -> Tensor:

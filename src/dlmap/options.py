@@ -95,7 +95,7 @@ class Enhanced:
         newer = keep == "last" or not self.objective or objective > max(self.objective)
         return replace(
             self,
-            image=image.detach().cpu() if newer else self.image,
+            image=image.detach().to("cpu", copy=True) if newer else self.image,  # a view would keep its whole batch
             quality=[*self.quality, quality],
             fidelity=[*self.fidelity, fidelity],
             objective=[*self.objective, objective],

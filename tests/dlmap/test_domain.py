@@ -59,4 +59,5 @@ def test_the_penalty_is_the_lost_likelihood_of_the_right_image() -> None:
     assert domain.penalty(states, [0, 1, 2]).tolist() == [0, 0, 0]
     expected = 3 * lost_likelihood(2 * states[2:], energies(states[2:]))
     torch.testing.assert_close(domain.penalty(2 * states[[0, 2]], [0, 2])[1:], expected)
-    assert Latents(prior()).penalty(states, [0, 1, 2]).tolist() == [0, 0, 0]
+    free = Latents(prior())
+    assert free.penalty(free.start(photos(3)), [0, 1, 2]).tolist() == [0, 0, 0]
