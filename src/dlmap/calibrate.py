@@ -69,7 +69,7 @@ def fit(model: nn.Module, samples: Iterable[Labelled]) -> Fit:
     scores, labels = pairs.T
     try:
         return Fit(fit_calibration(scores, labels), srcc(scores, labels), len(pairs))
-    except ValueError as reason:
+    except (ValueError, RuntimeError) as reason:  # the wrong direction, or no convergence
         raise UserError(
             f"{reason}: if the labels are lower-is-better, add --lower-is-better; otherwise this model does not fit"
         ) from reason

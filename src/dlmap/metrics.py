@@ -65,12 +65,13 @@ class PyiqaMetric(nn.Module):
         probe, noisy = probes()
         noisy.requires_grad_()
         score = self(noisy, probe) if mode == "FR" else self(noisy)
-        gradient = torch.autograd.grad(score.sum(), noisy)[0] if score.requires_grad else torch.zeros(())
+        try:
+            (gradient,) = torch.autograd.grad(score.sum(), noisy)
+        except RuntimeError as reason:  # no graph, or an operation without a derivative
+            raise UserError(f"{self.name} cannot be optimised: it is not differentiable ({_short(reason)})") from reason
         if not gradient.isfinite().all() or not gradient.any():
-            raise UserError(
-                f"{self.name} cannot be optimised: its gradient with respect to the image is"
-                f" {'zero' if gradient.isfinite().all() else 'not finite'}; choose a differentiable metric of pyiqa"
-            )
+            kind = "zero" if gradient.isfinite().all() else "not finite"
+            raise UserError(f"{self.name} cannot be optimised: its gradient with respect to the image is {kind}")
 
 
 def probes() -> tuple[Tensor, Tensor]:
