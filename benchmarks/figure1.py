@@ -31,13 +31,13 @@ CELL, FOOT, HEAD = 256, 44, 28
 
 @dataclass(frozen=True)
 class Cell:
-    """One picture (3, H, W) in [0, 1] with its scores; PSNR is to the input, in dB."""
+    """One picture (3, H, W) in [0, 1] with its scores; change: RMS difference to the input, in 8-bit levels."""
 
     image: Tensor
     quality: float
     witness: float
     fidelity: float
-    psnr: float
+    change: float
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -58,7 +58,7 @@ def main(args: Sequence[str] | None = None) -> int:
             save_png(result.image, options.output.with_suffix("") / name.replace(" ", "-") / f"{path.stem}.png")
             sys.stderr.write(f"{path.name}, {name}: {caption(row[name])}\n")
         rows.append(row)
-    draw(rows).save(options.output)
+    draw(rows).save(options.output, optimize=True)
     summary = table(rows)
     options.output.with_suffix(".md").write_text(summary)
     sys.stdout.write(summary)
@@ -85,9 +85,8 @@ def problems(weights: Sequence[float], pixel: Ascent, latent: Ascent) -> list[tu
 @torch.no_grad()
 def measured(image: Tensor, original: Tensor, model: MAPEnhancer, witness: MSLIQE) -> Cell:
     terms = model.objective(image[None], original[None])
-    error = (image - original).square().mean().clamp_min(1e-10)
-    psnr = -10 * torch.log10(error).item()
-    return Cell(image, terms.quality.item(), witness(image[None]).item(), terms.fidelity.item(), psnr)
+    change = 255 * (image - original).square().mean().sqrt().item()
+    return Cell(image, terms.quality.item(), witness(image[None]).item(), terms.fidelity.item(), change)
 
 
 def caption(cell: Cell) -> str:
@@ -114,19 +113,16 @@ def draw(rows: list[dict[str, Cell]]) -> Image.Image:
 def table(rows: list[dict[str, Cell]]) -> str:
     """Means over the photographs, and on how many the witness prefers the result to the input."""
     lines = [
-        "| | Q, optimised | witness | witness better on | D | PSNR to the input, dB |",
+        "| | Q, optimised | witness | witness better on | D | RMS change, levels |",
         "|---|---|---|---|---|---|",
     ]
     for name in rows[0]:
         cells = [row[name] for row in rows]
-        quality, witness, fidelity = (
-            fmean(getattr(c, key) for c in cells) for key in ("quality", "witness", "fidelity")
-        )
+        keys = ("quality", "witness", "fidelity", "change")
+        quality, witness, fidelity, change = (fmean(getattr(cell, key) for cell in cells) for key in keys)
         better = sum(row[name].witness > row["input"].witness for row in rows)
-        votes, psnr = (
-            ("", "") if name == "input" else (f"{better} of {len(rows)}", f"{fmean(c.psnr for c in cells):.1f}")
-        )
-        lines.append(f"| {name} | {quality:.1f} | {witness:.2f} | {votes} | {fidelity:.4f} | {psnr} |")
+        votes = "" if name == "input" else f"{better} of {len(rows)}"
+        lines.append(f"| {name} | {quality:.1f} | {witness:.2f} | {votes} | {fidelity:.4f} | {change:.1f} |")
     return "\n".join(lines) + "\n"
 
 
