@@ -1,56 +1,18 @@
-"""Gradient ascent on the MAP objective in the noise space of a diffusion prior."""
+"""Gradient ascent on the MAP objective, in the noise space of a diffusion prior or on pixels."""
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from mslique import UserError
+
+from .domain import Domain, Latents, Pixels
 from .objective import MAPObjective, Terms
+from .options import PUBLISHED, Ascent, Enhanced
 from .prior import DiffusionPrior
-
-
-@dataclass(frozen=True)
-class Ascent:
-    """Options of the ascent; the defaults are those of the authors' public challenge entry.
-
-    Args:
-        iterations: gradient steps at most; 0 returns the image as the prior reproduces it.
-        step_size: learning rate of SGD on the noise, whose elements have unit variance.
-        momentum: of SGD, 0 to less than 1.
-        clip: bound on the magnitude of every element of the gradient.
-        target: an image stops when its quality reaches this value, of 100.
-    """
-
-    iterations: int = 30
-    step_size: float = 2.0
-    momentum: float = 0.9
-    clip: float = 1e-3
-    target: float = 90.0
-
-
-PUBLISHED = Ascent()
-
-
-@dataclass(frozen=True)
-class Enhanced:
-    """Result for one image: (3, H, W) in [0, 1] on the CPU, and a value per evaluation, the starting point first.
-
-    The image is that of the highest objective, so that an ascent that overshoots does no harm [ours].
-    """
-
-    image: Tensor
-    quality: list[float] = field(default_factory=list)
-    fidelity: list[float] = field(default_factory=list)
-    objective: list[float] = field(default_factory=list)
-    note: str = ""
-
-    @property
-    def iterations(self) -> int:
-        return max(len(self.quality) - 1, 0)
-
 
 Progress = Callable[[int, list[float]], None]
 """Called after every evaluation with the number of steps taken and the objective of each image still moving."""
@@ -65,71 +27,80 @@ def enhance(
     progress: Progress | None = None,
     reference: Tensor | None = None,
 ) -> list[Enhanced]:
-    """Diffusion-latent MAP: maximise the objective over the noise, from the inversion of the images.
+    """MAP enhancement: maximise the objective, starting exactly at the images.
 
     The images of a batch do not influence one another: an image stops alone, and one whose objective becomes NaN or
-    infinite keeps what it has reached, with a warning. All images that the solver generates from one state are
-    scored and their objectives summed, as in the authors' entry; the better one is the result [ours], since the sum can
-    rise while one of them falls.
+    infinite keeps what it has reached, with a warning and a note in its result. All images that the solver generates
+    from one state are scored and their objectives summed, as in the authors' entry; the better one is the result
+    [ours], since the sum can rise while one of them falls.
 
     Args:
         images: (B, 3, H, W) in [0, 1]; any size, padded by reflection for the prior and cropped back.
-        reference: (B, 3, H, W), what fidelity compares with; None: the images.
+        prior: the diffusion model; None will do in the pixel domain.
+        reference: (B, 3, H, W), what fidelity compares with; None: the images. For instance the photographs, where the
+            images are the output of another enhancer.
 
     Raises:
         RuntimeError: called under ``torch.inference_mode``, where no gradient exists.
+        UserError: no prior in the latent domain, or a reference of another shape.
     """
     if torch.is_inference_mode_enabled():
         raise RuntimeError("enhance() needs gradients, which torch.inference_mode() makes impossible: leave it")
-    if prior is None:
-        raise ValueError("latent MAP needs a prior: give a DiffusionPrior")
-    size, reference = images.shape[-2:], images if reference is None else reference
-    noise = [torch.nn.Parameter(z) for z in prior.invert(pad(images, prior.multiple))]
-    optimizer = torch.optim.SGD(noise, lr=ascent.step_size, momentum=ascent.momentum, maximize=True)
+    domain = _domain(prior, ascent)
+    reference = images if reference is None else reference
+    if reference.shape != images.shape:
+        shapes = f"{tuple(reference.shape)} and {tuple(images.shape)}"
+        raise UserError(f"references and images must have the same shape, got {shapes}: resize the references")
+    states = [nn.Parameter(state) for state in domain.start(images)]
+    optimizer = _optimizer(states, ascent)
     results = [Enhanced(image.cpu()) for image in images]
     moving = list(range(len(images)))
     for iteration in range(ascent.iterations + 1):
-        state = torch.stack([noise[k] for k in moving])
-        candidates, terms = _evaluate(state, reference[moving], size, prior, objective)
+        with torch.set_grad_enabled(iteration < ascent.iterations):
+            candidates, terms = _evaluate(states, moving, reference, domain, objective)
         finite = terms.value.isfinite().all(dim=1).tolist()
         chosen, better = _better(candidates, terms)
-        _record(results, moving, finite, chosen, better)
-        reached = (better.quality >= ascent.target).tolist()
+        _record(results, moving, finite, chosen, better, ascent.keep)
         if progress is not None:
             progress(iteration, better.value.tolist())
-        if iteration == ascent.iterations:
-            break
+        reached = (better.quality >= ascent.target).tolist()
         go_on = [ok and not done for ok, done in zip(finite, reached, strict=True)]
-        if not any(go_on):
+        if iteration == ascent.iterations or not any(go_on):
             break
         optimizer.zero_grad()
-        terms.value[torch.tensor(go_on)].sum().backward()
-        moving = [k for k, stay in zip(moving, go_on, strict=True) if stay]
-        _drop_unmoved(noise, moving)
-        torch.nn.utils.clip_grad_value_([noise[k] for k in moving], ascent.clip)
-        optimizer.step()
+        (-terms.value[torch.tensor(go_on)]).sum().backward()
+        stopped = [k for k, stay in zip(moving, go_on, strict=True) if not stay]
+        moving = [k for k in moving if k not in stopped]
+        _release(states, stopped, optimizer)
+        _step(states, moving, optimizer, domain, ascent)
     return results
 
 
-def pad(images: Tensor, multiple: int) -> Tensor:
-    """Extend (B, 3, H, W) at the right and bottom to the next multiple: by reflection, if too small by its edge."""
-    height, width = images.shape[-2:]
-    bottom, right = -height % multiple, -width % multiple
-    mode = "reflect" if bottom < height and right < width else "replicate"
-    return F.pad(images, (0, right, 0, bottom), mode=mode)
+def _domain(prior: DiffusionPrior | None, ascent: Ascent) -> Domain:
+    if ascent.domain == "pixel":
+        return Pixels()
+    if prior is None:
+        raise UserError("the latent domain needs a prior: give one, or set ascent.domain to pixel")
+    return Latents(prior, ascent.residual, ascent.noise_weight, ascent.renormalise)
+
+
+def _optimizer(states: list[nn.Parameter], ascent: Ascent) -> torch.optim.Optimizer:
+    if ascent.optimizer == "adam":
+        return torch.optim.Adam(states, lr=ascent.learning_rate, betas=(ascent.momentum, 0.999), foreach=False)
+    return torch.optim.SGD(states, lr=ascent.learning_rate, momentum=ascent.momentum, foreach=False)
 
 
 def _evaluate(
-    state: Tensor, reference: Tensor, size: torch.Size, prior: DiffusionPrior, objective: MAPObjective
+    states: list[nn.Parameter], rows: list[int], reference: Tensor, domain: Domain, objective: MAPObjective
 ) -> tuple[Tensor, Terms]:
-    """Noise (B, 2, C, h, w) -> images (B, K, 3, H, W) and terms with (B, K) entries, K images from each state."""
-    latents = prior.sample(state)
-    count = latents.shape[1]
-    images = prior.decode(latents.flatten(0, 1))[..., : size[0], : size[1]]
-    terms = objective(images, reference.repeat_interleave(count, dim=0))
-    shape = (len(state), count)
-    pairs = Terms(terms.quality.view(shape), terms.fidelity.view(shape), terms.value.view(shape))
-    return images.unflatten(0, shape), pairs
+    """Images (B, K, 3, H, W) of the states of ``rows``, and terms with (B, K) entries, K images from each state."""
+    # a stack of one would be a copy, of some hundred megabytes for a large photograph
+    stacked = torch.stack([states[k] for k in rows]) if len(rows) > 1 else states[rows[0]][None]
+    images = domain.images(stacked, rows)
+    shape = images.shape[:2]
+    terms = objective(images.flatten(0, 1), reference[rows].repeat_interleave(shape[1], dim=0))
+    value = terms.value.view(shape) - domain.penalty(stacked, rows)[:, None]
+    return images, Terms(terms.quality.view(shape), terms.fidelity.view(shape), value)
 
 
 def _better(images: Tensor, terms: Terms) -> tuple[Tensor, Terms]:
@@ -140,28 +111,37 @@ def _better(images: Tensor, terms: Terms) -> tuple[Tensor, Terms]:
     return images[rows, best], chosen
 
 
-def _record(results: list[Enhanced], moving: list[int], finite: list[bool], images: Tensor, terms: Terms) -> None:
+def _record(
+    results: list[Enhanced], moving: list[int], finite: list[bool], images: Tensor, terms: Terms, keep: str
+) -> None:
     """Put image and values of every finite candidate into its result; warn of the others."""
     for row, k in enumerate(moving):
-        old = results[k]
-        if not finite[row]:
-            warnings.warn(
-                f"image {k} of the batch: the objective is not finite after {len(old.quality)} evaluations;"
-                " the best image so far is kept",
-                stacklevel=3,
-            )
+        if finite[row]:
+            values = (terms.quality[row].item(), terms.fidelity[row].item(), terms.value[row].item())
+            results[k] = results[k].after(images[row], *values, keep)
             continue
-        value = terms.value[row].item()
-        best = not old.objective or value > max(old.objective)
-        results[k] = Enhanced(
-            images[row].detach().cpu() if best else old.image,
-            [*old.quality, terms.quality[row].item()],
-            [*old.fidelity, terms.fidelity[row].item()],
-            [*old.objective, value],
-        )
+        seen = len(results[k].quality)
+        kept = f"the {keep} image so far is kept" if seen else "the image is returned as it was given"
+        note = f"the objective is not finite at step {seen}; {kept}"
+        results[k] = replace(results[k], note=note)
+        warnings.warn(f"image {k} of the batch: {note}", stacklevel=3)
 
 
-def _drop_unmoved(noise: list[torch.nn.Parameter], moving: list[int]) -> None:
-    """Images that have stopped lose their (zero) gradient, so that momentum does not carry them on."""
-    for k in set(range(len(noise))) - set(moving):
-        noise[k].grad = None
+def _release(states: list[nn.Parameter], stopped: list[int], optimizer: torch.optim.Optimizer) -> None:
+    """Images that have stopped give back their gradient, without which the optimiser passes them over, and momentum."""
+    for k in stopped:
+        optimizer.state.pop(states[k], None)
+        states[k].grad = None
+
+
+def _step(
+    states: list[nn.Parameter], moving: list[int], optimizer: torch.optim.Optimizer, domain: Domain, ascent: Ascent
+) -> None:
+    for k in moving:
+        gradient = states[k].grad
+        if ascent.tied and gradient is not None:
+            gradient.copy_(gradient.sum(dim=0, keepdim=True).expand_as(gradient))
+    torch.nn.utils.clip_grad_value_([states[k] for k in moving], ascent.clip, foreach=False)
+    optimizer.step()
+    for k in moving:
+        domain.project(states[k].data, k)

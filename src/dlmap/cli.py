@@ -1,10 +1,14 @@
-"""The command ``dlmap``: short forms of what ``lightning predict`` does."""
+"""The command ``dlmap``: short forms of what ``lightning predict`` does, reports, and calibration."""
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from mslique import lightning_cli
+import yaml
+
+from mslique import UserError, lightning_cli
 
 from .report import report
 
@@ -15,21 +19,60 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     parser = _parser()
     options, rest = parser.parse_known_args(args)
-    if options.command == "report":
-        if rest:
-            parser.error(f"unknown arguments: {' '.join(rest)}")
-        return lightning_cli.sentence(report, options.output)
+    if rest and options.run is not _enhance:
+        parser.error(f"unknown arguments: {' '.join(rest)}")
+    options.further = rest
+    run: Callable[[argparse.Namespace], int] = options.run
+    return run(options)
+
+
+def _enhance(options: argparse.Namespace) -> int:
     predict = ["predict", "--config", str(options.config), "--data.folder", options.input, "--output", options.output]
     if options.overwrite:
         predict += ["--data.overwrite", "true"]
     if options.limit is not None:
         predict += ["--data.limit", str(options.limit)]
-    return lightning_cli.main([*predict, *rest])
+    return lightning_cli.main([*predict, *options.further])
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    return lightning_cli.sentence(_print_calibration, options)
+
+
+def _print_calibration(options: argparse.Namespace) -> None:
+    from . import calibrate
+
+    model, entry = calibrate.load_raw(options.quality, _pairs(options.option))
+    if options.labels is None:
+        samples = calibrate.degraded(options.folder, options.samples)
+    else:
+        low, high = options.range
+        samples = calibrate.labelled(options.folder, options.labels, low, high, options.lower_is_better)
+    found = calibrate.fit(model, samples)
+    constants = {"center": round(found.calibration.center, 5), "scale": round(found.calibration.scale, 5)}
+    entry["init_args"] |= constants
+    sys.stdout.write(f"# SRCC {found.srcc:.4f} over {found.images} images\n")
+    sys.stdout.write(yaml.safe_dump({"quality": entry}, sort_keys=False))
+
+
+def _pairs(options: Sequence[str]) -> dict[str, Any]:
+    """KEY=VALUE texts as a dictionary, values read as YAML."""
+    wrong = [option for option in options if "=" not in option]
+    if wrong:
+        raise UserError(f"--option takes KEY=VALUE, got {wrong[0]!r}")
+    return {key: yaml.safe_load(value) for key, value in (option.split("=", 1) for option in options)}
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dlmap", description="Diffusion-latent MAP enhancement of photographs.")
     commands = parser.add_subparsers(dest="command", required=True)
+    _add_enhance(commands)
+    _add_calibrate(commands)
+    _add_report(commands)
+    return parser
+
+
+def _add_enhance(commands: Any) -> None:
     enhance = commands.add_parser(
         "enhance",
         help="enhance a folder of photographs, or one",
@@ -43,6 +86,36 @@ def _parser() -> argparse.ArgumentParser:
     )
     enhance.add_argument("--overwrite", action="store_true", help="do again what is done")
     enhance.add_argument("--limit", type=int, metavar="N", help="only the first N photographs, by name")
+    enhance.set_defaults(run=_enhance)
+
+
+def _add_calibrate(commands: Any) -> None:
+    calibrate = commands.add_parser(
+        "calibrate",
+        help="fit the constants that put a quality model on a scale of 0 to 100",
+        description="Fits 100 / (1 + exp(-(score - center) / scale)) to labels and prints the lines for the YAML file."
+        " Without --labels, FOLDER holds clean photographs: crops of them are degraded at random and labelled by their"
+        " distance to the original.",
+    )
+    calibrate.add_argument("folder", type=Path, metavar="FOLDER", help="the images")
+    calibrate.add_argument(
+        "--quality", required=True, metavar="MODEL", help="folder, checkpoint or hub id of an MS-LIQE, or pyiqa's name"
+    )
+    calibrate.add_argument(
+        "--option", action="append", default=[], metavar="KEY=VALUE", help="of pyiqa's metric; may be repeated"
+    )
+    calibrate.add_argument("--labels", type=Path, metavar="CSV", help="table of path (below FOLDER) and label")
+    calibrate.add_argument(
+        "--range", type=float, nargs=2, default=(0.0, 100.0), metavar=("LOW", "HIGH"), help="scale of the labels"
+    )
+    calibrate.add_argument("--lower-is-better", action="store_true", help="the labels are DMOS")
+    calibrate.add_argument(
+        "--samples", type=int, default=240, help="degraded crops where there are no labels (default: %(default)s)"
+    )
+    calibrate.set_defaults(run=_calibrate)
+
+
+def _add_report(commands: Any) -> None:
     show = commands.add_parser("report", help="write OUT/report.html again, from what the runs have left in OUT")
     show.add_argument("output", metavar="OUT", help="output folder of dlmap enhance or lightning predict")
-    return parser
+    show.set_defaults(run=lambda options: lightning_cli.sentence(report, options.output))

@@ -4,9 +4,13 @@ Normalised Laplacian pyramid distance: Laparra, Balle, Berardino, Simoncelli, "P
 using a normalized Laplacian pyramid", Electronic Imaging 2016. The filters and constants below are those fitted there.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .metrics import PyiqaMetric, probes
 
 BINOMIAL = (0.05, 0.25, 0.4, 0.25, 0.05)
 SIGMAS = (0.0248, 0.0185, 0.0179, 0.0191, 0.0220, 0.2782)
@@ -21,6 +25,7 @@ NEIGHBOURS = (
 )
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 ROOT_GUARD = 1e-12  # the derivative of a root is infinite at 0, where every ascent starts
+SAME = 1e-5  # largest pixel difference between images that count as equal: rounding, far below an 8-bit level
 
 
 class NLPD(nn.Module):
@@ -91,3 +96,37 @@ class MSE(nn.Module):
     def forward(self, images: Tensor, reference: Tensor) -> Tensor:
         """Two batches (B, 3, H, W) in [0, 1] -> (B,)."""
         return (images - reference).square().mean(dim=(1, 2, 3))
+
+
+class PyiqaFidelity(nn.Module):
+    """A full-reference metric of pyiqa as a distance: "lpips", "dists", "ssim", "psnr" and others.
+
+    Where higher is better the score is turned round: D = s(x, x) - s, with s(x, x) measured once, on a fixed image, so
+    that 1 - SSIM is what "ssim" gives. At equal images, where some metrics have an infinite derivative, the gradient
+    is 0.
+
+    Args:
+        name: pyiqa's name of the metric.
+        options: of the metric, such as ``pretrained_model_path``: a local file with its weights.
+
+    Raises:
+        UserError: no such metric, its weights cannot be had, or it is not differentiable.
+    """
+
+    def __init__(self, name: str, options: dict[str, Any] | None = None) -> None:
+        super().__init__()
+        self.metric = PyiqaMetric(name, "FR", options)
+        probe, _ = probes()
+        with torch.no_grad():
+            self.best = 0.0 if self.metric.lower_better else self.metric(probe, probe).item()
+
+    def forward(self, images: Tensor, reference: Tensor) -> Tensor:
+        """Two batches (B, 3, H, W) in [0, 1] -> (B,), lower is closer, 0 or nearly so for equal images.
+
+        Raises:
+            UserError: the metric does not take images of this size.
+        """
+        same = ((images - reference).abs() <= SAME).flatten(1).all(dim=1)
+        images = torch.where(same[:, None, None, None], reference, images)  # cuts the gradient, even one that is nan
+        scores = self.metric(images, reference)
+        return scores if self.metric.lower_better else self.best - scores

@@ -1,27 +1,133 @@
 """Quality models on a common scale: 0 (worst) to 100 (best)."""
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
 from torch import Tensor, nn
 
-from mslique import MSLIQE, Calibration
+from mslique import MSLIQE, Calibration, UserError
+from mslique.sharing import load_checkpoint
+
+from .metrics import PyiqaMetric
+
+PUBLISHED = {
+    "mslique": Calibration(1.98447, 0.93984),
+    "liqe": Calibration(2.07764, 1.10193),
+    "liqe_mix": Calibration(2.07764, 1.10193),
+    "musiq": Calibration(43.53914, 16.78680),
+    "clipiqa": Calibration(0.38329, 0.22308),
+}
+"""Constants of the authors' public challenge entry, fitted on LIVE; which of pyiqa's two LIQE it took is not known."""
 
 
 class MSLIQEQuality(nn.Module):
     """A frozen MS-LIQE, calibrated.
 
     Args:
-        model: folder or hub id of an exported MS-LIQE.
+        model: folder or hub id of an exported MS-LIQE, or a Lightning checkpoint (``*.ckpt``).
         center: raw score that maps to 50. The default is the published constant for the authors' weights, from LIVE.
         scale: raw-score difference that changes the odds by e; the same holds for its default.
 
     Raises:
-        UserError: the folder or id is missing or holds no MS-LIQE.
+        UserError: the folder, id or file is missing or holds no MS-LIQE.
     """
 
-    def __init__(self, model: str = "data/mslique-tiny", center: float = 1.98447, scale: float = 0.93984) -> None:
+    def __init__(
+        self,
+        model: str = "data/mslique-tiny",
+        center: float = PUBLISHED["mslique"].center,
+        scale: float = PUBLISHED["mslique"].scale,
+    ) -> None:
         super().__init__()
-        self.model = MSLIQE.from_pretrained(model).eval().requires_grad_(False)
+        read = load_checkpoint if Path(model).suffix == ".ckpt" else MSLIQE.from_pretrained
+        self.model = read(model).eval().requires_grad_(False)
         self.calibration = Calibration(center, scale)
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] -> (B,) in [0, 100]; differentiable."""
         return self.calibration(self.model(images))
+
+
+class PyiqaQuality(nn.Module):
+    """A no-reference metric of pyiqa, calibrated: "musiq", "clipiqa", "liqe_mix", "topiq_nr" and others.
+
+    The score of a metric whose lower values are better is negated before the calibration.
+
+    Args:
+        name: pyiqa's name of the metric.
+        center, scale: as of :class:`MSLIQEQuality`; by default the published ones, which exist for some names only.
+            ``dlmap calibrate`` fits them for the others.
+        options: of the metric, such as ``pretrained_model_path``: a local file with its weights.
+
+    Raises:
+        UserError: no such metric, no constants, its weights cannot be had, or it is not differentiable.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        center: float | None = None,
+        scale: float | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        if (center is None) != (scale is None):
+            raise UserError(f"the calibration of {name} needs both center and scale: give both, or neither")
+        if center is not None and scale is not None:
+            self.calibration = Calibration(center, scale)
+        elif name in PUBLISHED:
+            self.calibration = PUBLISHED[name]
+        else:
+            raise UserError(
+                f"no calibration is known for {name}: give center and scale, which"
+                f" `dlmap calibrate FOLDER --quality {name}` fits"
+            )
+        self.model = RawScore(name, options)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1] -> (B,) in [0, 100]; differentiable.
+
+        Raises:
+            UserError: the metric does not take images of this size.
+        """
+        return self.calibration(self.model(images))
+
+
+class RawScore(nn.Module):
+    """The score of a no-reference metric of pyiqa, its sign such that higher is better; arguments as there."""
+
+    def __init__(self, name: str, options: dict[str, Any] | None = None) -> None:
+        super().__init__()
+        self.metric = PyiqaMetric(name, "NR", options)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1] -> (B,)."""
+        score = self.metric(images)
+        return -score if self.metric.lower_better else score
+
+
+class Mixture(nn.Module):
+    """The weighted mean of several quality models, so that no single one is what the ascent can fool.
+
+    Args:
+        models: images (B, 3, H, W) in [0, 1] -> (B,) in [0, 100].
+        weights: one a model, positive; equal by default. Only their ratios count.
+
+    Raises:
+        UserError: no model, or weights that do not fit.
+    """
+
+    def __init__(self, models: Sequence[nn.Module], weights: Sequence[float] | None = None) -> None:
+        super().__init__()
+        weights = [1.0] * len(models) if weights is None else list(weights)
+        if not models or len(weights) != len(models) or min(weights) <= 0:
+            raise UserError(f"a mixture needs a positive weight for each model, got {len(models)} models, {weights}")
+        self.models = nn.ModuleList(models)
+        self.weights = [weight / sum(weights) for weight in weights]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1] -> (B,) in [0, 100]; differentiable."""
+        scores = [weight * model(images) for weight, model in zip(self.weights, self.models, strict=True)]
+        return torch.stack(scores).sum(dim=0)

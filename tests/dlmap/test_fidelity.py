@@ -1,11 +1,14 @@
+from pathlib import Path
+
 import numpy as np
 import pyiqa
 import pytest
 import torch
 from skimage import data
 from torch import Tensor
+from torchvision.models import squeezenet1_1
 
-from dlmap.fidelity import MSE, NLPD
+from dlmap.fidelity import MSE, NLPD, PyiqaFidelity
 
 
 def chelsea(height: int = 120, width: int = 150) -> Tensor:
@@ -55,3 +58,36 @@ def test_mse() -> None:
 def test_wrong_number_of_levels() -> None:
     with pytest.raises(ValueError, match="2 to 6, got 9"):
         NLPD(9)
+
+
+def test_a_higher_is_better_metric_is_turned_into_a_distance() -> None:
+    image, other = chelsea(64, 64), noisy(chelsea(64, 64))
+    psnr = -10 * torch.log10((image - other).square().mean() + 1e-8)
+    torch.testing.assert_close(PyiqaFidelity("psnr")(other, image), 80 - psnr[None], rtol=1e-5, atol=1e-4)
+    distance = PyiqaFidelity("ssimc")
+    assert 0 <= distance(image, image) < 1e-6 < distance(other, image) < 1
+
+
+def test_lpips_is_a_distance_of_each_image_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a random network in the place of torchvision's weights, and positive weights of its layers, as LPIPS has."""
+    torch.manual_seed(0)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    torch.save(squeezenet1_1().state_dict(), tmp_path / "hub" / "checkpoints" / "squeezenet1_1-b8a52dc0.pth")
+    lpips = PyiqaFidelity("lpips", {"net": "squeeze", "pretrained": False})
+    for parameter in lpips.metric.metric.net.lins.parameters():
+        parameter.data.abs_()
+    images = torch.cat([chelsea(64, 64), noisy(chelsea(64, 64)), noisy(chelsea(64, 64), 0.2)])
+    reference = chelsea(64, 64).expand(3, -1, -1, -1)
+    same, near, far = lpips(images, reference)
+    assert same == 0 and 0 < near < far
+    torch.testing.assert_close(lpips(images[1:2], reference[:1]), near[None])
+
+
+@pytest.mark.parametrize("name", ["nlpd", "psnr", "gmsd"])
+def test_the_gradient_of_pyiqas_metrics_is_zero_at_the_start(name: str) -> None:
+    """That of pyiqa's NLPD alone is nan there."""
+    images = torch.cat([chelsea(64, 64), noisy(chelsea(64, 64))]).requires_grad_()
+    PyiqaFidelity(name)(images, chelsea(64, 64).expand(2, -1, -1, -1)).sum().backward()
+    assert images.grad is not None and images.grad.isfinite().all()
+    assert images.grad[0].abs().max() == 0 < images.grad[1].abs().max()

@@ -63,6 +63,7 @@ def test_the_short_form_and_a_single_file(folder: Path, tmp_path: Path, models: 
         ("--model.prior.solver=euler", "unknown solver 'euler'"),
         ("--model.prior.path=nowhere", "nowhere is not a diffusers folder"),
         ("--model.objective.quality.model=nowhere", "nowhere is neither a folder"),
+        ("--model.ascent.momentum=1", "ascent.momentum must be at least 0 and below 1"),
         ("--trainer.inference_mode=true", "--trainer.inference_mode false"),
         ("--output=/dev/null", "is a file: give a folder"),
     ],

@@ -2,10 +2,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from toys import photos, save_quality
+from jsonargparse import ArgumentParser
+from torch import Tensor
+from toys import Brightness, photos, save_quality
 
-from dlmap.quality import MSLIQEQuality
+from dlmap import MAPObjective
+from dlmap.quality import PUBLISHED, Mixture, MSLIQEQuality, PyiqaQuality
 from mslique import MSLIQE, UserError
+from mslique.module import RECORD
 
 
 def test_quality_is_the_models_score_calibrated_and_moves_pixels_only(tmp_path: Path) -> None:
@@ -22,3 +26,64 @@ def test_quality_is_the_models_score_calibrated_and_moves_pixels_only(tmp_path: 
 def test_missing_model(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="model.safetensors"):
         MSLIQEQuality(str(tmp_path))
+
+
+def test_a_lightning_checkpoint_is_the_same_model(tmp_path: Path) -> None:
+    save_quality(str(tmp_path))
+    model = MSLIQE.from_pretrained(str(tmp_path))
+    weights = {f"model.{name}": value for name, value in model.state_dict().items()}
+    torch.save({"state_dict": weights, RECORD: {"config": model._hub_mixin_config}}, tmp_path / "last.ckpt")
+    images = photos(1, 48, 48)
+    checkpoint, folder = MSLIQEQuality(str(tmp_path / "last.ckpt")), MSLIQEQuality(str(tmp_path))
+    torch.testing.assert_close(checkpoint(images), folder(images))
+    with pytest.raises(UserError, match="none.ckpt is not a file"):
+        MSLIQEQuality(str(tmp_path / "none.ckpt"))
+
+
+def test_pyiqas_metric_is_calibrated_and_negated_where_lower_is_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    quality, images = PyiqaQuality("cnniqa", 0.1, 0.02, {"pretrained": None}), photos(2)
+    raw = quality.model.metric.metric.net(images).flatten()
+    torch.testing.assert_close(quality(images), 100 / (1 + torch.exp(-(raw - 0.1) / 0.02)))
+    monkeypatch.setattr(quality.model.metric, "lower_better", True)
+    torch.testing.assert_close(quality(images), 100 / (1 + torch.exp((raw + 0.1) / 0.02)))
+
+
+def test_constants_are_published_or_must_be_given() -> None:
+    assert PUBLISHED["musiq"](torch.tensor(43.53914)) == 50
+    with pytest.raises(UserError, match="no calibration is known for cnniqa: .*dlmap calibrate"):
+        PyiqaQuality("cnniqa")
+    with pytest.raises(UserError, match="needs both center and scale"):
+        PyiqaQuality("cnniqa", center=1.0)
+
+
+def test_a_mixture_is_the_weighted_mean() -> None:
+    class Darkness(Brightness):
+        def forward(self, images: Tensor) -> Tensor:
+            return 100 - super().forward(images)
+
+    images = photos(3)
+    bright = Brightness()(images)
+    torch.testing.assert_close(Mixture([Brightness(), Darkness()])(images), torch.full((3,), 50.0))
+    torch.testing.assert_close(Mixture([Brightness(), Darkness()], [3, 1])(images), 25 + bright / 2)
+    for models, weights in (([], None), ([Brightness()], [1.0, 2.0]), ([Brightness()], [0.0])):
+        with pytest.raises(UserError, match="a positive weight for each model"):
+            Mixture(models, weights)
+
+
+def test_a_mixture_is_made_from_a_configuration(tmp_path: Path) -> None:
+    save_quality(str(tmp_path))
+    pyiqa = {"name": "cnniqa", "center": 0.1, "scale": 0.02, "options": {"pretrained": None}}
+    parts = [
+        {"class_path": "dlmap.quality.MSLIQEQuality", "init_args": {"model": str(tmp_path)}},
+        {"class_path": "dlmap.quality.PyiqaQuality", "init_args": pyiqa},
+    ]
+    parser = ArgumentParser()
+    parser.add_argument("--objective", type=MAPObjective)
+    quality = {"class_path": "dlmap.quality.Mixture", "init_args": {"models": parts, "weights": [2, 1]}}
+    fidelity = {"class_path": "dlmap.fidelity.PyiqaFidelity", "init_args": {"name": "ssim"}}
+    arguments = {"class_path": "dlmap.MAPObjective", "init_args": {"quality": quality, "fidelity": fidelity}}
+    objective = parser.instantiate_classes(parser.parse_object({"objective": arguments})).objective
+    terms = objective(photos(1, 48, 48), photos(1, 48, 48))
+    one, other = (model(photos(1, 48, 48)) for model in objective.quality.models)
+    torch.testing.assert_close(terms.quality, (2 * one + other) / 3)

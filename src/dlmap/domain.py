@@ -1,0 +1,101 @@
+"""What the ascent moves: the noise of a diffusion prior (latent MAP), or the pixels (pixel MAP, direct ascent)."""
+
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .likelihood import energies, lost_likelihood
+from .prior import DiffusionPrior
+
+
+class Domain(Protocol):
+    """A map from states, which the ascent moves, to images; for one batch, told at the start."""
+
+    def start(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in [0, 1] -> the states (B, ...) that give them back."""
+        ...
+
+    def images(self, states: Tensor, rows: list[int]) -> Tensor:
+        """States of the images ``rows`` of the batch -> K images of each, (len(rows), K, 3, H, W) in [0, 1]."""
+        ...
+
+    def penalty(self, states: Tensor, rows: list[int]) -> Tensor:
+        """What is taken off the objective of each image because of its state, (len(rows),)."""
+        ...
+
+    def project(self, state: Tensor, row: int) -> None:
+        """Bring the state (...) of image ``row`` back, in place, to what is allowed, after a step."""
+        ...
+
+
+class Pixels:
+    """The state is the image itself, kept in [0, 1]."""
+
+    def start(self, images: Tensor) -> Tensor:
+        return images.clone()
+
+    def images(self, states: Tensor, rows: list[int]) -> Tensor:
+        return states[:, None]
+
+    def penalty(self, states: Tensor, rows: list[int]) -> Tensor:
+        return states.new_zeros(len(rows))
+
+    def project(self, state: Tensor, row: int) -> None:
+        state.clamp_(0, 1)
+
+
+class Latents:
+    """The state is the prior's noise (2, C, h, w), from which EDICT gives K = 2 images.
+
+    Args:
+        prior: the exactly invertible map.
+        residual: add x0 - decode(encode(x0)), what the autoencoder loses of the photograph, to every image [ours].
+        noise_weight: of the penalty :func:`lost_likelihood`.
+        renormalise: give each of the two sequences its norm at the start after every step.
+    """
+
+    def __init__(
+        self, prior: DiffusionPrior, residual: bool = False, noise_weight: float = 0.0, renormalise: bool = False
+    ) -> None:
+        self.prior, self.residual, self.noise_weight, self.renormalise = prior, residual, noise_weight, renormalise
+
+    @torch.no_grad()
+    def start(self, images: Tensor) -> Tensor:
+        self.size = images.shape[-2:]
+        padded = pad(images, self.prior.multiple)
+        self.lost = images - self._cropped(self.prior.decode(self.prior.encode(padded))) if self.residual else None
+        noise = self.prior.invert(padded)
+        self.norms = _norms(noise) if self.renormalise else None
+        self.energies = energies(noise) if self.noise_weight else None
+        return noise
+
+    def images(self, states: Tensor, rows: list[int]) -> Tensor:
+        latents = self.prior.sample(states)
+        images = self._cropped(self.prior.decode(latents.flatten(0, 1))).unflatten(0, latents.shape[:2])
+        return images if self.lost is None else (images + self.lost[rows, None]).clamp(0, 1)
+
+    def penalty(self, states: Tensor, rows: list[int]) -> Tensor:
+        if self.energies is None:
+            return states.new_zeros(len(rows))
+        return self.noise_weight * lost_likelihood(states, self.energies[rows])
+
+    def project(self, state: Tensor, row: int) -> None:
+        if self.norms is not None:
+            state.mul_(self.norms[row] / _norms(state))
+
+    def _cropped(self, images: Tensor) -> Tensor:
+        return images[..., : self.size[0], : self.size[1]]
+
+
+def _norms(noise: Tensor) -> Tensor:
+    return noise.flatten(-3).norm(dim=-1)[..., None, None, None]
+
+
+def pad(images: Tensor, multiple: int) -> Tensor:
+    """Extend (B, 3, H, W) at the right and bottom to the next multiple: by reflection, if too small by its edge."""
+    height, width = images.shape[-2:]
+    bottom, right = -height % multiple, -width % multiple
+    mode = "reflect" if bottom < height and right < width else "replicate"
+    return F.pad(images, (0, right, 0, bottom), mode=mode)

@@ -1,0 +1,102 @@
+"""Options of the ascent, and what it gives back."""
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from torch import Tensor
+
+from mslique import UserError
+
+STEP_SIZES = {"sgd": 2.0, "adam": 0.01}
+LATENT_ONLY = ("tied", "renormalise", "noise_weight", "residual")
+
+
+@dataclass(frozen=True)
+class Ascent:
+    """Options of the ascent; the defaults are those of the authors' public challenge entry, where it has them.
+
+    Args:
+        iterations: gradient steps at most; 0 returns the image as the prior reproduces it.
+        step_size: learning rate. The default is 2 for SGD, as published, so that a step, without its momentum, changes
+            an element by 0.002 at most, and 0.01 for Adam [ours]. The noise has unit variance, pixels are in [0, 1].
+        momentum: of SGD, or the first beta of Adam; 0 to less than 1.
+        clip: bound on the magnitude of every element of the gradient.
+        target: an image stops when its quality reaches this value, of 100.
+        optimizer: "sgd" with momentum, as published, or "adam" [ours].
+        domain: "latent" moves the prior's noise; "pixel" moves the pixels themselves, without a prior: pixel MAP, or
+            direct ascent if the fidelity weight is 0.
+        keep: the image to return: the "best" by objective, so that overshooting does no harm [ours], or the "last".
+        tied: move both sequences of the noise by the same step, the sum of their gradients; the start stays exact.
+        renormalise: give the noise its norm at the start after every step. For generation; a photograph needs none.
+        noise_weight: of the penalty on noise that becomes improbable (:mod:`dlmap.likelihood`), in points of quality a
+            nat [ours].
+        residual: add what the autoencoder loses, x0 - decode(encode(x0)), to every decoded image [ours].
+
+    Raises:
+        UserError: an option out of range, or one of the latent domain in the pixel domain.
+    """
+
+    iterations: int = 30
+    step_size: float | None = None
+    momentum: float = 0.9
+    clip: float = 1e-3
+    target: float = 90.0
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    domain: Literal["latent", "pixel"] = "latent"
+    keep: Literal["best", "last"] = "best"
+    tied: bool = False
+    renormalise: bool = False
+    noise_weight: float = 0.0
+    residual: bool = False
+
+    def __post_init__(self) -> None:
+        choices = {"optimizer": ("sgd", "adam"), "domain": ("latent", "pixel"), "keep": ("best", "last")}
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise UserError(f"ascent.{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        ranges = {"iterations": (0, math.inf), "momentum": (0, 1), "clip": (0, math.inf), "noise_weight": (0, math.inf)}
+        for name, (low, high) in ranges.items():
+            if not low <= getattr(self, name) < high:
+                raise UserError(f"ascent.{name} must be at least {low} and below {high}, got {getattr(self, name)}")
+        if self.step_size is not None and not self.step_size > 0:
+            raise UserError(f"ascent.step_size must be positive, got {self.step_size}")
+        given = [name for name in LATENT_ONLY if getattr(self, name)]
+        if self.domain == "pixel" and given:
+            raise UserError(f"ascent.{given[0]} acts on the noise of a prior: leave it out where the domain is pixel")
+
+    @property
+    def learning_rate(self) -> float:
+        return STEP_SIZES[self.optimizer] if self.step_size is None else self.step_size
+
+
+PUBLISHED = Ascent()
+
+
+@dataclass(frozen=True)
+class Enhanced:
+    """Result for one image: (3, H, W) in [0, 1] on the CPU, and a value per evaluation, the starting point first.
+
+    The note says what went wrong on the way, if anything did.
+    """
+
+    image: Tensor
+    quality: list[float] = field(default_factory=list)
+    fidelity: list[float] = field(default_factory=list)
+    objective: list[float] = field(default_factory=list)
+    note: str = ""
+
+    @property
+    def iterations(self) -> int:
+        return max(len(self.quality) - 1, 0)
+
+    def after(self, image: Tensor, quality: float, fidelity: float, objective: float, keep: str) -> "Enhanced":
+        """The result with one evaluation more; ``keep`` decides which image it holds then."""
+        newer = keep == "last" or not self.objective or objective > max(self.objective)
+        return replace(
+            self,
+            image=image.detach().to("cpu", copy=True) if newer else self.image,  # a view would keep its whole batch
+            quality=[*self.quality, quality],
+            fidelity=[*self.fidelity, fidelity],
+            objective=[*self.objective, objective],
+        )
