@@ -33,13 +33,17 @@ def build_clip(backbone: Backbone) -> Any:
     """
     import open_clip
 
+    from .first_token import skip_unused_tokens
+
     config = open_clip.get_model_config(backbone) if isinstance(backbone, str) else backbone
     if config is None:
         raise UserError(f"unknown CLIP backbone {backbone!r}: take a name from open_clip.list_models()")
     try:
-        return open_clip.CLIP(**config)
+        clip = open_clip.CLIP(**config)
     except (TypeError, ValueError, KeyError) as reason:
         raise UserError(f"backbone {backbone!r} is no CLIP with a plain text transformer: {reason}") from reason
+    skip_unused_tokens(clip.visual)
+    return clip
 
 
 def image_size(clip: Any) -> int:

@@ -88,7 +88,6 @@ def test_without_labels_photographs_are_degraded_and_compared_with_themselves(tm
         (["--samples", "3"], "no photograph of 256 x 256 pixels"),
         (["--option", "x"], "--option takes KEY=VALUE"),
         (["--option", "x=1"], "is not a metric of pyiqa"),
-        (["--iterations", "3"], "unknown option --iterations"),
     ],
 )
 def test_mistakes_are_sentences(
@@ -112,3 +111,9 @@ def test_bad_tables_are_named(text: str, sentence: str, folder: Path, capsys: py
     arguments = ["--quality", str(folder / "model"), "--labels", str(folder / "labels.csv")]
     assert cli.main(["calibrate", str(folder / "images"), *arguments]) == 1
     assert sentence in capsys.readouterr().err
+
+
+def test_an_unknown_option_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["calibrate", str(folder), "--quality", "x", "--iterations", "3"])
+    assert stop.value.code == 2 and "unknown arguments: --iterations 3" in capsys.readouterr().err

@@ -11,7 +11,7 @@ from toys import photos, save_quality, tokenizer
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from dlmap.images import save_png
-from dlmap.writer import read_rows
+from dlmap.results import read_rows
 from mslique import lightning_cli
 
 CONFIG = Path(__file__).parents[2] / "configs" / "dlmap" / "sd15.yaml"
