@@ -1,14 +1,12 @@
 """Quality models on a common scale: 0 (worst) to 100 (best)."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mslique import MSLIQE, Calibration, UserError
-from mslique.sharing import load_checkpoint
+from mslique import Calibration, UserError, load_model
 
 from .metrics import PyiqaMetric
 
@@ -41,8 +39,7 @@ class MSLIQEQuality(nn.Module):
         scale: float = PUBLISHED["mslique"].scale,
     ) -> None:
         super().__init__()
-        read = load_checkpoint if Path(model).suffix == ".ckpt" else MSLIQE.from_pretrained
-        self.model = read(model).eval().requires_grad_(False)
+        self.model = load_model(model).requires_grad_(False)
         self.calibration = Calibration(center, scale)
 
     def forward(self, images: Tensor) -> Tensor:
