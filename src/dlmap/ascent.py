@@ -67,8 +67,9 @@ def enhance(
         go_on = [ok and not done for ok, done in zip(finite, reached, strict=True)]
         if iteration == ascent.iterations or not any(go_on):
             break
-        optimizer.zero_grad()
-        (-terms.value[torch.tensor(go_on)]).sum().backward()
+        gain = terms.value[torch.tensor(go_on)].sum()
+        del candidates, chosen, terms, better  # for a large photograph hundreds of megabytes
+        gain.neg().backward()
         stopped = [k for k, stay in zip(moving, go_on, strict=True) if not stay]
         moving = [k for k in moving if k not in stopped]
         _release(states, stopped, optimizer)
@@ -98,9 +99,16 @@ def _evaluate(
     stacked = torch.stack([states[k] for k in rows]) if len(rows) > 1 else states[rows[0]][None]
     images = domain.images(stacked, rows)
     shape = images.shape[:2]
-    terms = objective(images.flatten(0, 1), reference[rows].repeat_interleave(shape[1], dim=0))
+    terms = objective(images.flatten(0, 1), _repeated(reference, rows, shape[1]))
     value = terms.value.view(shape) - domain.penalty(stacked, rows)[:, None]
     return images, Terms(terms.quality.view(shape), terms.fidelity.view(shape), value)
+
+
+def _repeated(reference: Tensor, rows: list[int], count: int) -> Tensor:
+    """References (B, 3, H, W) -> those of ``rows``, each ``count`` times in a row; without a copy for a single one."""
+    if len(rows) == 1:
+        return reference[rows[0]].expand(count, -1, -1, -1)
+    return reference[rows].repeat_interleave(count, dim=0)
 
 
 def _better(images: Tensor, terms: Terms) -> tuple[Tensor, Terms]:
@@ -143,5 +151,6 @@ def _step(
             gradient.copy_(gradient.sum(dim=0, keepdim=True).expand_as(gradient))
     torch.nn.utils.clip_grad_value_([states[k] for k in moving], ascent.clip, foreach=False)
     optimizer.step()
+    optimizer.zero_grad()
     for k in moving:
         domain.project(states[k].data, k)

@@ -57,4 +57,4 @@ class Identity(nn.Module):
         return 2 * images - 1
 
     def decode(self, latents: Tensor) -> Tensor:
-        return (latents.float() / 2 + 0.5).clamp(0, 1)
+        return latents.float().mul(0.5).add(0.5).clamp(0, 1)

@@ -147,7 +147,7 @@ class DiffusionPrior(nn.Module):
         """
         # the gradient comes from the network in its precision: carrying it in float64 would cost memory for nothing
         pair = generate_reversibly(noise, self.solver.moves, self.denoiser, self.denoiser.pull, torch.float32)
-        return pair[:, : self.solver.images]
+        return pair if self.solver.images == pair.shape[1] else pair[:, : self.solver.images]
 
     def invert(self, images: Tensor) -> Tensor:
         """f^-1: images (B, 3, H, W) in [0, 1] -> the solver's noise state (B, 2, C, h, w)."""

@@ -43,6 +43,18 @@ def generate(noise: Tensor, moves: Sequence[Move], denoise: Denoise) -> Tensor:
     return torch.stack(pair, dim=1)
 
 
+def _generate_in_place(state: Tensor, moves: Sequence[Move], denoise: Denoise) -> None:
+    """``generate`` on the noise state itself: large ones leave no room for copies."""
+    pair = state.unbind(dim=1)
+    for move in moves:
+        moved, other = pair[move.moved], pair[1 - move.moved]
+        moved.mul_(move.own)
+        if move.other:
+            moved.add_(other, alpha=move.other)
+        if move.index is not None:
+            moved.add_(denoise(other, move.index), alpha=move.noise)
+
+
 def pullback(denoise: Denoise) -> Pullback:
     """The pullback that plain autograd gives."""
 
@@ -78,7 +90,8 @@ class _Reversible(torch.autograd.Function):
         ctx: Any, noise: Tensor, moves: Sequence[Move], denoise: Denoise, pull: Pullback, gradient: torch.dtype
     ) -> Tensor:
         ctx.moves, ctx.pull, ctx.gradient = moves, pull, gradient
-        final = generate(noise, moves, denoise)
+        final = noise.clone()
+        _generate_in_place(final, moves, denoise)
         ctx.save_for_backward(final)
         return final
 
