@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from mslique import Calibration, UserError, load_model
 
 from .metrics import PyiqaMetric
+from .pieces import mean_over_pieces
 
 PUBLISHED = {
     "mslique": Calibration(1.98447, 0.93984),
@@ -23,13 +24,17 @@ PUBLISHED = {
 class MSLIQEQuality(nn.Module):
     """A frozen MS-LIQE, calibrated.
 
+    MS-LIQE looks at a few views of fixed size, which are less than a hundredth of a 12-megapixel photograph: an ascent
+    would change little else. So the quality of an image larger than ``piece`` is the mean over pieces that cover it.
+
     Args:
         model: folder or hub id of an exported MS-LIQE, or a Lightning checkpoint (``*.ckpt``).
         center: raw score that maps to 50. The default is the published constant for the authors' weights, from LIVE.
         scale: raw-score difference that changes the odds by e; the same holds for its default.
+        piece: side in pixels of the pieces [ours]; None scores every image as a whole, as published.
 
     Raises:
-        UserError: the folder, id or file is missing or holds no MS-LIQE.
+        UserError: the folder, id or file is missing or holds no MS-LIQE; or an option is out of range.
     """
 
     def __init__(
@@ -37,13 +42,22 @@ class MSLIQEQuality(nn.Module):
         model: str = "data/mslique-tiny",
         center: float = PUBLISHED["mslique"].center,
         scale: float = PUBLISHED["mslique"].scale,
+        piece: int | None = 512,
     ) -> None:
         super().__init__()
         self.model = load_model(model).requires_grad_(False)
         self.calibration = Calibration(center, scale)
+        if piece is not None and piece < 1:
+            raise UserError(f"piece must be a number of pixels, or null, got {piece}")
+        self.piece = piece
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] -> (B,) in [0, 100]; differentiable."""
+        if self.piece is None or max(images.shape[-2:]) <= self.piece:
+            return self._whole(images)
+        return mean_over_pieces(self._whole, images, self.piece)
+
+    def _whole(self, images: Tensor) -> Tensor:
         return self.calibration(self.model(images))
 
 

@@ -23,6 +23,20 @@ def test_quality_is_the_models_score_calibrated_and_moves_pixels_only(tmp_path: 
     assert not any(p.requires_grad for p in quality.parameters())
 
 
+def test_every_part_of_a_large_image_counts(tmp_path: Path) -> None:
+    save_quality(str(tmp_path))
+    images = photos(1, 96, 130).requires_grad_()
+    pieces = [images[..., top : top + 48, left : left + 48] for top in (0, 48) for left in (0, 41, 82)]
+    quality, whole = (MSLIQEQuality(str(tmp_path), 3.0, 0.5, piece) for piece in (48, None))
+    expected = torch.stack([whole(piece) for piece in pieces]).mean(dim=0)
+    torch.testing.assert_close(quality(images), expected)
+    torch.testing.assert_close(whole(images), 100 / (1 + torch.exp(-(whole.model(images) - 3.0) / 0.5)))
+    (gradient,) = torch.autograd.grad(quality(images).sum(), images)
+    torch.testing.assert_close(gradient, torch.autograd.grad(expected.sum(), images)[0])
+    with pytest.raises(UserError, match="piece must be"):
+        MSLIQEQuality(str(tmp_path), piece=0)
+
+
 def test_missing_model(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="model.safetensors"):
         MSLIQEQuality(str(tmp_path))

@@ -1,0 +1,58 @@
+"""A score of a large image: the mean of the scores of pieces that cover it, in the memory of one piece."""
+
+import math
+from collections.abc import Callable
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Score = Callable[[Tensor], Tensor]
+"""(B, C, h, w) -> (B,)"""
+
+
+def mean_over_pieces(score: Score, images: Tensor, side: int) -> Tensor:
+    """Mean of ``score`` over pieces of ``side`` x ``side`` pixels (less where the image is smaller).
+
+    They are spread evenly from edge to edge and overlap where the sides are no multiples of ``side``. A backward pass
+    computes the pieces again, one at a time.
+
+    Args:
+        images: (B, C, H, W).
+
+    Returns:
+        (B,)
+    """
+    result: Tensor = _Mean.apply(images, score, _places(images.shape[-2:], side))
+    return result
+
+
+def _places(size: torch.Size, side: int) -> list[Any]:
+    """Indices of the pieces into (..., H, W)."""
+    return [(..., *spans) for spans in product(*(_spans(length, min(side, length)) for length in size))]
+
+
+def _spans(length: int, side: int) -> list[slice]:
+    count = math.ceil(length / side)
+    firsts = (round(k * (length - side) / max(count - 1, 1)) for k in range(count))
+    return [slice(first, first + side) for first in firsts]
+
+
+class _Mean(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, score: Score, places: list[Any]) -> Tensor:
+        ctx.save_for_backward(images)
+        ctx.score, ctx.places = score, places
+        return torch.stack([score(images[place]) for place in places]).mean(dim=0)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (images,) = ctx.saved_tensors
+        total = torch.zeros_like(images)
+        for place in ctx.places:
+            with torch.enable_grad():
+                piece = images[place].detach().requires_grad_()
+                scores = ctx.score(piece)
+            total[place] += torch.autograd.grad(scores, piece, gradients[0] / len(ctx.places))[0]
+        return total, None, None
