@@ -24,7 +24,7 @@ NEIGHBOURS = (
     (0.0, 0.2552, 0.2598, 0.0),
     (0.0, 0.0717, 0.2215, 0.0),
 )
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+RGB2GRAY = (0.2989, 0.5870, 0.1140)  # BT.601 to four digits, as in MATLAB's documentation of rgb2gray
 ROOT_GUARD = 1e-12  # the derivative of a root is infinite at 0, where every ascent starts
 SAME = 1e-5  # largest pixel difference between images that count as equal: rounding, far below an 8-bit level
 
@@ -35,7 +35,8 @@ class NLPD(nn.Module):
     Args:
         levels: number of bands, 2 to 6, the low-pass residual included.
         low: compare only the low-pass residual (NLPD_low): colour and layout are pinned, detail is free.
-        luminance: compare the BT.601 luma instead of the three channels; with 6 levels this is the published measure.
+        luminance: compare luma in 8 bits, as MATLAB's rgb2gray makes it, instead of the three channels; with 6 levels
+            this is the published measure. The gradient is that without the rounding to 8 bits.
     """
 
     def __init__(self, levels: int = 5, low: bool = True, luminance: bool = False) -> None:
@@ -52,7 +53,8 @@ class NLPD(nn.Module):
 
     def _bands(self, x: Tensor) -> list[Tensor]:
         if self.luminance:
-            x = (x * x.new_tensor(LUMA)[:, None, None]).sum(dim=1, keepdim=True)
+            x = (x * x.new_tensor(RGB2GRAY)[:, None, None]).sum(dim=1, keepdim=True)
+            x = x + ((255 * x).round() / 255 - x).detach()
         bands = []
         for level in range(self.levels - 1):
             low = _reduce(x)

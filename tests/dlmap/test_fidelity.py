@@ -22,11 +22,18 @@ def noisy(image: Tensor, amount: float = 0.05) -> Tensor:
 
 @pytest.mark.parametrize("size", [(120, 150), (97, 101), (64, 64)])
 def test_luminance_nlpd_equals_pyiqas(size: tuple[int, int]) -> None:
-    image = chelsea(*size)
-    expected = pyiqa.create_metric("nlpd", device="cpu")(noisy(image), image)
-    torch.testing.assert_close(
-        NLPD(6, low=False, luminance=True)(noisy(image), image), expected.view(1), rtol=1e-4, atol=0
-    )
+    grey = [(255 * image.mean(dim=1, keepdim=True)).round() / 255 for image in (noisy(chelsea(*size)), chelsea(*size))]
+    pair = [image.expand(-1, 3, -1, -1) for image in grey]
+    expected = pyiqa.create_metric("nlpd", device="cpu")(*pair)
+    torch.testing.assert_close(NLPD(6, low=False, luminance=True)(*pair), expected.view(1), rtol=1e-4, atol=0)
+
+
+def test_luma_is_in_8_bits_and_has_a_gradient() -> None:
+    image, measure = chelsea(64, 64), NLPD(6, low=False, luminance=True)
+    assert measure(image + 1e-4, image) == 0  # a fortieth of a level
+    moved = noisy(image).requires_grad_()
+    (gradient,) = torch.autograd.grad(measure(moved, image).sum(), moved)
+    torch.testing.assert_close(gradient[:, 1] / gradient[:, 0], torch.full((1, 64, 64), 0.5870 / 0.2989))
 
 
 def test_low_band_is_blind_to_detail_and_sees_colour() -> None:
