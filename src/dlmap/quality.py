@@ -46,6 +46,7 @@ class MSLIQEQuality(nn.Module):
     ) -> None:
         super().__init__()
         self.model = load_model(model).requires_grad_(False)
+        self.model.clip.visual.to(memory_format=torch.channels_last)  # as the U-Net: faster convolutions
         self.calibration = Calibration(center, scale)
         if piece is not None and piece < 1:
             raise UserError(f"piece must be a number of pixels, or null, got {piece}")
