@@ -1,5 +1,7 @@
 """A differentiable no-reference image quality model in the style of MS-LIQE."""
 
+from typing import Any
+
 from .correlation import Calibration, fit_calibration, plcc, srcc
 from .degradations import DEGRADATIONS, degrade
 from .errors import UserError
@@ -31,3 +33,11 @@ __all__ = [
     "reference_quality",
     "srcc",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "MSLIQEMetric":  # torchmetrics takes seconds to import
+        from .metric import MSLIQEMetric
+
+        return MSLIQEMetric
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

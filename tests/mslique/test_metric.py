@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -5,6 +7,7 @@ import pyiqa
 import pytest
 import torch
 
+import mslique
 from mslique import MSLIQE
 from mslique.metric import MSLIQEMetric
 
@@ -23,6 +26,14 @@ def test_the_metric_is_the_mean_score(tiny_model: Make) -> None:
         metric.reset()
         metric.update(batches[1])
         torch.testing.assert_close(metric.compute(), model(batches[1]).double().mean())
+
+
+def test_the_package_offers_the_metric_without_importing_it() -> None:
+    assert mslique.MSLIQEMetric is MSLIQEMetric
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = mslique.Nothing
+    code = "import sys, mslique; sys.exit('torchmetrics' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_pyiqa_knows_the_model_once_it_is_imported(tiny_model: Make, tmp_path: Path) -> None:
