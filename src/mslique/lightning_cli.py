@@ -4,6 +4,7 @@ LightningCLI in subclass mode: the YAML names the module and the data module, an
 overridden on the command line (``--data.folder X``, ``--model.iterations 5``, ``--trainer.devices 4``).
 """
 
+import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -73,8 +74,7 @@ def sentence(function: Callable[..., Any], *args: Any) -> int:
         mistake = _user_error(error)
         if mistake is None:
             raise
-        # a data loader's worker wraps the message in its own traceback
-        sys.stderr.write(f"error: {str(mistake).rpartition('UserError: ')[2].strip()}\n")
+        sys.stderr.write(f"error: {_message(mistake)}\n")
         return 1
     return 0
 
@@ -84,6 +84,14 @@ def _user_error(error: BaseException | None) -> UserError | None:
     while error is not None and not isinstance(error, UserError):
         error = error.__cause__
     return error
+
+
+def _message(mistake: UserError) -> str:
+    """The message alone, where a data loader's worker has wrapped it in its own traceback."""
+    text = str(mistake)
+    if text.startswith("Caught UserError in DataLoader worker"):
+        return re.split(r"^(?:[\w.]+\.)?UserError: ", text, flags=re.MULTILINE)[-1].strip()
+    return text
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -1,4 +1,5 @@
 import pytest
+from torch.utils.data import DataLoader, Dataset
 
 from mslique import UserError
 from mslique.lightning_cli import main, sentence
@@ -31,3 +32,27 @@ def test_a_workers_traceback_is_not_shown(capsys: pytest.CaptureFixture[str]) ->
 
     assert sentence(in_worker) == 1
     assert capsys.readouterr().err == "error: a.png is broken\n"
+
+
+def test_a_message_that_quotes_an_error_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    def quoting() -> None:
+        raise UserError("a.png cannot be decoded (UserError: 9 x 9 pixels are too many)")
+
+    assert sentence(quoting) == 1
+    assert capsys.readouterr().err == "error: a.png cannot be decoded (UserError: 9 x 9 pixels are too many)\n"
+
+
+def test_an_error_in_a_real_worker_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    def read() -> None:
+        list(DataLoader(dataset=_Broken(), num_workers=1))
+
+    assert sentence(read) == 1
+    assert capsys.readouterr().err == "error: b.png is broken\n"
+
+
+class _Broken(Dataset[int]):
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> int:
+        raise UserError("b.png is broken")
