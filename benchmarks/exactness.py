@@ -12,10 +12,10 @@ its side.
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
+from memory import forget_peak, resident
 from torch import Tensor
 
 from dlmap import DiffusionPrior
@@ -91,17 +91,11 @@ def memory(path: str, side: int, solver: str, num_steps: int, **_: Any) -> str:
 def measure_memory(path: str, side: int, solver: str, steps: int) -> None:
     prior = DiffusionPrior.from_pretrained(path, solver=solver, num_steps=steps, spacing="trailing")
     noise = prior.invert(image(side))  # what the first call of any size sets up is not counted
-    Path("/proc/self/clear_refs").write_text("5")  # Linux: forget the peak so far
-    before = resident("VmRSS")
+    forget_peak()
+    before = resident("VmRSS") // 1024**2
     gradient(prior, noise)
-    peak = resident("VmHWM")
+    peak = resident("VmHWM") // 1024**2
     print(peak, peak - before)
-
-
-def resident(entry: str) -> int:
-    """An entry of /proc/self/status, in MB."""
-    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return int(lines[entry].split()[0]) // 1024
 
 
 if __name__ == "__main__":

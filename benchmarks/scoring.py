@@ -7,17 +7,16 @@ gradients. Images are in memory; decoding is not counted. Times are medians of R
 one process. Memory is what scoring adds at its peak to a process that holds the model and the image.
 """
 
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from unittest.mock import patch
 
 import torch
+from memory import forget_peak, resident
 from torch import Tensor
 
 from mslique import MSLIQE
@@ -83,11 +82,10 @@ def durations(size: tuple[int, int]) -> dict[str, float]:
 def added_memory(name: str, height: int, width: int) -> int:
     """In MB of 10^6 bytes."""
     model, picture = build(name), image(height, width)
-    resident = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-    Path("/proc/self/clear_refs").write_text("5")  # forget the peak of loading
+    forget_peak()
+    before = resident("VmRSS")
     model(picture)
-    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return round((int(peak.split()[1]) * 1024 - resident) / 1e6)
+    return round((resident("VmHWM") - before) / 1e6)
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ class MAPEnhancer(L.LightningModule):
         results = self._ascend(images, reference)
         after = [to_grey(r.image) if one.grey else r.image for r, one in zip(results, decoded, strict=True)]
         with torch.no_grad():
-            before = self.objective(images, images).quality.tolist()
+            before = self.objective.quality(images).tolist()
             final = self.objective(torch.stack(after).to(self.device), reference)
         seconds = (time.perf_counter() - start) / len(photos)
         scores = map(Scores, before, final.quality.tolist(), final.fidelity.tolist())

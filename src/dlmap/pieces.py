@@ -8,6 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .solvers.reversible import pullback
+from .tiles import spread
+
 Score = Callable[[Tensor], Tensor]
 """(B, C, h, w) -> (B,)"""
 
@@ -34,9 +37,7 @@ def _places(size: torch.Size, side: int) -> list[Any]:
 
 
 def _spans(length: int, side: int) -> list[slice]:
-    count = math.ceil(length / side)
-    firsts = (round(k * (length - side) / max(count - 1, 1)) for k in range(count))
-    return [slice(first, first + side) for first in firsts]
+    return [slice(first, first + side) for first in spread(length, side, math.ceil(length / side))]
 
 
 class _Mean(torch.autograd.Function):
@@ -49,10 +50,7 @@ class _Mean(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (images,) = ctx.saved_tensors
-        total = torch.zeros_like(images)
+        total, pull = torch.zeros_like(images), pullback(lambda piece, _: ctx.score(piece))
         for place in ctx.places:
-            with torch.enable_grad():
-                piece = images[place].detach().requires_grad_()
-                scores = ctx.score(piece)
-            total[place] += torch.autograd.grad(scores, piece, gradients[0] / len(ctx.places))[0]
+            total[place] += pull(images[place], 0, gradients[0] / len(ctx.places))[1]
         return total, None, None

@@ -56,13 +56,18 @@ class Tiling:
         side = min(self.side, length)
         overlap = max(side // OVERLAP, 1)
         count = 1 + math.ceil((length - side) / (side - overlap))
-        firsts = [round(k * (length - side) / max(count - 1, 1)) for k in range(count)]
+        firsts = spread(length, side, count)
         centres = torch.arange(length * self.outputs, dtype=torch.float64).add(0.5) / self.outputs
         raised = [_raised(centres, first, side, overlap) for first in firsts]
         total = torch.stack(raised).sum(0)
         spans = [slice(first * self.outputs, (first + side) * self.outputs) for first in firsts]
         windows = [(hill / total)[span].float().to(device) for hill, span in zip(raised, spans, strict=True)]
         return [(first, side, window) for first, window in zip(firsts, windows, strict=True)]
+
+
+def spread(length: int, side: int, count: int) -> list[int]:
+    """Where ``count`` spans of ``side`` start that go evenly from one end of ``length`` to the other."""
+    return [round(k * (length - side) / max(count - 1, 1)) for k in range(count)]
 
 
 def _raised(centres: Tensor, first: int, side: int, ramp: int) -> Tensor:

@@ -16,6 +16,9 @@ Backbone = str | dict[str, Any]
 """A configuration's name in open_clip (``ViT-B-32-quickgelu``), or such a configuration itself: ``embed_dim``,
 ``vision_cfg`` (4 ``layers`` make a ResNet, 1 number a transformer), ``text_cfg`` and ``quick_gelu``."""
 
+PUBLISHED = "ViT-B-32-quickgelu"
+"""The backbone of LIQE and MS-LIQE."""
+
 TINY: dict[str, Any] = {
     "embed_dim": 64,
     "quick_gelu": True,
@@ -117,18 +120,18 @@ def load_openai_weights(clip: Any, path: str | Path) -> None:
     logger.info("loaded %s", path)
 
 
-def load_clip_weights(clip: Any, source: str, backbone: Backbone | None) -> None:
+def load_clip_weights(clip: Any, source: str, backbone: Backbone) -> None:
     """Fill ``clip`` from a file in the layout of OpenAI's CLIP, or by open_clip's name of weights on the hub.
 
     Args:
         source: path of the file, or a name such as ``openai``.
-        backbone: that of ``clip``; a name is needed for weights on the hub. None: MS-LIQE's default.
+        backbone: that of ``clip``; a name is needed for weights on the hub.
 
     Raises:
         UserError: neither such a file nor such a name, a hub that cannot be reached, or weights of another backbone.
     """
     if not Path(source).is_file():
-        source = _from_hub(source, "ViT-B-32-quickgelu" if backbone is None else backbone)
+        source = _from_hub(source, backbone)
     load_openai_weights(clip, source)
 
 

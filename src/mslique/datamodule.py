@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 from .dataset import DegradedCrops
 from .errors import UserError
 from .images import list_images
-from .samplers import EverySampleOnce, FreshSamples
+from .samplers import EverySampleOnce, FreshSamples, share
 
 HELD_OUT = 0.1
 
@@ -83,11 +83,11 @@ class DegradedPhotos(LightningDataModule):
         self.val_set = DegradedCrops(val, self.val_samples, self.crop_size, self.VAL_SEED)
 
     def train_dataloader(self) -> DataLoader:
-        replicas, rank = self._share()
+        replicas, rank = share(self.trainer)
         return self._loader(self.train_set, FreshSamples(self.train_set, replicas, rank, shuffle=False))
 
     def val_dataloader(self) -> DataLoader:
-        return self._loader(self.val_set, EverySampleOnce(self.val_set, *self._share()))
+        return self._loader(self.val_set, EverySampleOnce(self.val_set, *share(self.trainer)))
 
     def test_dataloader(self) -> DataLoader:
         return self.val_dataloader()
@@ -100,9 +100,6 @@ class DegradedPhotos(LightningDataModule):
         if len(photos) == held_out:
             raise UserError(f"{self.folder} holds a single photograph: add more, or give a val_folder")
         return photos[:-held_out], photos[-held_out:]
-
-    def _share(self) -> tuple[int, int]:
-        return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
 
     def _loader(self, dataset: DegradedCrops, sampler: FreshSamples | EverySampleOnce) -> DataLoader:
         return DataLoader(

@@ -13,7 +13,7 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
 from .errors import UserError
 from .labelled import LabelledViews, LabelSource, Sample, check_images, load_labels
-from .samplers import EverySampleOnce, FreshSamples
+from .samplers import EverySampleOnce, FreshSamples, share
 from .views import MultiScaleViews
 
 
@@ -100,15 +100,15 @@ class LabelledDatasets(LightningDataModule):
         return {"split": self.split, "images": counts}
 
     def train_dataloader(self) -> CombinedLoader:
-        replicas, rank = self._share()
+        replicas, rank = share(self.trainer)
         views: Any = self.trainer.lightning_module.train_views  # type: ignore[union-attr]
         loaders = {}
         for number, name in enumerate(self.names):
             size = self.sources[name].batch_size
             dataset = self._views(number, "train", views, length=self.steps_per_epoch * size * replicas)
             sampler = FreshSamples(dataset, num_replicas=replicas, rank=rank, shuffle=False)
-            share = size / sum(source.batch_size for source in self.sources.values())
-            loaders[name] = self._loader(dataset, size, sampler, math.ceil(share * self.num_workers))
+            workers = math.ceil(self.num_workers * size / sum(source.batch_size for source in self.sources.values()))
+            loaders[name] = self._loader(dataset, size, sampler, workers)
         return CombinedLoader(loaders, mode="min_size")  # all have steps_per_epoch batches
 
     def val_dataloader(self) -> DataLoader[Sample | None]:
@@ -126,15 +126,14 @@ class LabelledDatasets(LightningDataModule):
         dataset: ConcatDataset[Sample | None] = ConcatDataset(
             [self._views(number, part, views) for number in range(len(self.names))]
         )
-        return self._loader(dataset, self.eval_batch_size, EverySampleOnce(dataset, *self._share()), self.num_workers)
+        return self._loader(
+            dataset, self.eval_batch_size, EverySampleOnce(dataset, *share(self.trainer)), self.num_workers
+        )
 
     def _views(self, number: int, part: str, views: MultiScaleViews, length: int | None = None) -> LabelledViews:
         images = self.images[number]
         options = (self.smaller_side, length, self.seed, self.skip_bad_images)
         return LabelledViews(images.folder, images.splits[part], views, number, *options)
-
-    def _share(self) -> tuple[int, int]:
-        return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
 
     def _loader(
         self, dataset: Dataset[Sample | None], size: int, sampler: FreshSamples | EverySampleOnce, workers: int

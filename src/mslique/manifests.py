@@ -69,10 +69,7 @@ def read_meta(file: Path, split: int, column: str | None = None, splits: Path | 
     position = _position(file, header[1], column.format(split=split))
     found: Splits = defaultdict(list)
     for label, (n, row) in zip(labels, rows, strict=True):
-        part = row[position].strip() if position < len(row) else ""
-        if part not in PARTS:
-            raise UserError(f"{file}, line {n}: {part!r} is none of {', '.join(PARTS)}: check split_column")
-        found[part].append(label)
+        found[_part(file, n, row, position)].append(label)
     return _completed(found, split)
 
 
@@ -99,12 +96,10 @@ def read_table(
     for n, row in rows:
         if len(row) < len(header):
             raise UserError(f"{file}, line {n} has {len(row)} columns, the header {len(header)}: mend the line")
-        name = row[part].strip() if part is not None else ""
-        if part is not None and name not in PARTS:
-            raise UserError(f"{file}, line {n}: {name!r} is none of {', '.join(PARTS)}: check split_column")
         label = _label(file, n, [row[i] for i in order])
+        name = "" if part is None else _part(file, n, row, part)
         labels[name].append(Label(label.path, label.score, row[order[2]] if reference else ""))
-    return _completed(labels, split) if part is not None else _drawn(labels[""], split)
+    return _drawn(labels[""], split) if part is None else _completed(labels, split)
 
 
 def _label(file: Path, line: int, row: Sequence[str]) -> Label:
@@ -126,6 +121,13 @@ def _label(file: Path, line: int, row: Sequence[str]) -> Label:
     if not path or pure.is_absolute() or ".." in pure.parts:
         raise UserError(f"{file}, line {line}: the path {path!r} leaves the dataset's folder: give one below it")
     return Label(str(pure), value)
+
+
+def _part(file: Path, line: int, row: Sequence[str], position: int) -> str:
+    part = row[position].strip() if position < len(row) else ""
+    if part not in PARTS:
+        raise UserError(f"{file}, line {line}: {part!r} is none of {', '.join(PARTS)}: check split_column")
+    return part
 
 
 def _rows(file: Path, separator: str) -> list[tuple[int, list[str]]]:

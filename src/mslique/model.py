@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
-from .clip import Backbone, build_clip, image_size, load_openai_weights, openai_name, tokenize
+from .clip import PUBLISHED, Backbone, build_clip, image_size, load_openai_weights, openai_name, tokenize
 from .errors import UserError
 from .pretrained import weights_file
 from .views import CropRule, MultiScaleViews
@@ -52,7 +52,7 @@ class MSLIQE(
 
     def __init__(
         self,
-        backbone: Backbone = "ViT-B-32-quickgelu",
+        backbone: Backbone = PUBLISHED,
         scales: Sequence[float] = (1.0, 0.75),
         n_crops: int = 7,
         whole_image: bool = True,

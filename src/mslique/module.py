@@ -16,7 +16,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import CatMetric
 
-from .clip import load_clip_weights, remove_stem_mean
+from .clip import PUBLISHED, load_clip_weights, remove_stem_mean
 from .errors import UserError
 from .evaluation import Agreement, agreements, write_report
 from .fidelity_loss import fidelity_loss
@@ -76,7 +76,7 @@ class QualityModule(LightningModule):
         self.save_hyperparameters()
         self.model = MSLIQE.from_pretrained(pretrained) if pretrained is not None else MSLIQE(**(model or {}))
         if clip_weights is not None:
-            load_clip_weights(self.model.clip, clip_weights, (model or {}).get("backbone"))
+            load_clip_weights(self.model.clip, clip_weights, (model or {}).get("backbone", PUBLISHED))
         if zero_mean_stem:
             remove_stem_mean(self.model.clip)
         self.learning_rate = learning_rate
@@ -123,8 +123,7 @@ class QualityModule(LightningModule):
         rows, found = self._log_correlations("test")
         if self.trainer.is_global_zero and found:
             folder = Path(self.trainer.log_dir or self.trainer.default_root_dir) / "test"
-            name = getattr(self.trainer.datamodule, "image_name", lambda dataset, number: str(number))  # type: ignore[attr-defined]
-            write_report(folder, found, rows, name)
+            write_report(folder, found, rows, self._of_data("image_name", lambda dataset, number: str(number)))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what sharing needs: the model's configuration, measurements, training time and seed."""
@@ -132,7 +131,7 @@ class QualityModule(LightningModule):
         checkpoint[RECORD] = {
             "config": self.model._hub_mixin_config,
             "metrics": metrics,
-            "data": getattr(self.trainer.datamodule, "record", None),  # type: ignore[attr-defined]
+            "data": self._of_data("record"),
             "seconds": time.monotonic() - self.started,
             "seed": os.environ.get("PL_GLOBAL_SEED", "not set"),  # where Lightning's seed_everything keeps it
         }
@@ -155,6 +154,10 @@ class QualityModule(LightningModule):
             return self.model(images, views)
         return self.model.score(self.model.probabilities_of_views(images))
 
+    def _of_data(self, name: str, default: Any = None) -> Any:
+        """An attribute of the data module; the default if it has none, or if there are loaders in its place."""
+        return getattr(self.trainer.datamodule, name, default)  # type: ignore[attr-defined]
+
     def _remember(self, batch: Batch) -> None:
         images, labels, datasets, numbers = batch
         if len(labels):  # every image of the batch may have been skipped
@@ -167,7 +170,7 @@ class QualityModule(LightningModule):
         self.seen.reset()
         if self.trainer.sanity_checking:
             return rows, []
-        found = agreements(rows, getattr(self.trainer.datamodule, "names", None))  # type: ignore[attr-defined]
+        found = agreements(rows, self._of_data("names"))
         for measure in ("srcc", "plcc"):
             values = {dataset.name: getattr(dataset, measure) for dataset in found}
             if len(values) > 1:

@@ -3,7 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
+from lightning.pytorch import Trainer
 from torch.utils.data import Dataset, DistributedSampler
+
+
+def share(trainer: Trainer | None) -> tuple[int, int]:
+    """Number of processes, and the number of this one."""
+    return (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
 
 
 class FreshSamples(DistributedSampler[int]):

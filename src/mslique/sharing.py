@@ -23,7 +23,7 @@ def load_model(source: str | Path) -> MSLIQE:
     """
     if Path(source).suffix == ".ckpt":
         return load_checkpoint(source)
-    return MSLIQE.from_pretrained(source).eval()
+    return MSLIQE.from_pretrained(source)
 
 
 def load_checkpoint(checkpoint: str | Path) -> MSLIQE:

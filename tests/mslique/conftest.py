@@ -1,5 +1,6 @@
 """Tiny models and images, made on the spot."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,12 @@ def backbone(kind: str = "resnet") -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def tiny_backbone() -> dict[str, Any]:
     return backbone()
+
+
+@pytest.fixture(scope="session")
+def tiny_transformer() -> str:
+    """A vision transformer of 32-pixel views as an option on the command line."""
+    return json.dumps({"embed_dim": 16, "quick_gelu": True, "vision_cfg": VISION["transformer"], "text_cfg": TEXT})
 
 
 @pytest.fixture(scope="session")

@@ -17,12 +17,6 @@ from mslique import cli, lightning_cli
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "training.md").read_text()
-BACKBONE = {
-    "embed_dim": 16,
-    "quick_gelu": True,
-    "vision_cfg": {"layers": 1, "width": 16, "head_width": 8, "patch_size": 16, "image_size": 32},
-    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 8, "heads": 2, "layers": 1},
-}
 SMALL = {
     "configs/mslique/tiny.yaml": "--data.crop_size=64 --data.batch_size=4 --data.samples_per_epoch=8"
     " --data.distinct_samples=null --data.val_samples=4 --model.warmup_steps=0 --trainer.max_epochs=1",
@@ -41,22 +35,22 @@ def commands() -> list[list[str]]:
     return [shlex.split(line) for line in lines]
 
 
-def extra(command: list[str]) -> list[str]:
+def extra(command: list[str], backbone: str) -> list[str]:
     """What makes a training command small."""
     config = next((word for word in command if word.endswith(".yaml")), None)
     if config is None:
         return []
     options = [*SMALL[config].split(), "--trainer.accelerator=cpu", "--data.num_workers=0"]
     if config != "configs/mslique/tiny.yaml":
-        options += [f"--model.model.backbone={json.dumps(BACKBONE)}", "--model.clip_weights=null"]
+        options += [f"--model.model.backbone={backbone}", "--model.clip_weights=null"]
     return options
 
 
-def run(command: list[str]) -> int:
+def run(command: list[str], backbone: str) -> int:
     if command[0] == "lightning":
-        return lightning_cli.main([*command[1:], *extra(command)])
+        return lightning_cli.main([*command[1:], *extra(command, backbone)])
     assert command[0] == "mslique"
-    return cli.main([*command[1:], *extra(command)])
+    return cli.main([*command[1:], *extra(command, backbone)])
 
 
 @pytest.fixture
@@ -85,7 +79,7 @@ def places(tmp_path: Path, iqa_database: Path, photo: Callable[..., Tensor], mon
 
 
 @pytest.mark.slow
-def test_every_command_works(places: Path) -> None:
+def test_every_command_works(places: Path, tiny_transformer: str) -> None:
     splits = places / "IQA_Database"
     for manifests in splits.glob("*/splits2"):  # a second split, for `mslique splits`
         files = {file.name: file.read_text() for file in (manifests / "1").iterdir()}
@@ -97,7 +91,7 @@ def test_every_command_works(places: Path) -> None:
     found = commands()
     assert len(found) > 10
     for command in found:
-        assert run(command) == 0, command
+        assert run(command, tiny_transformer) == 0, command
     assert len(json.loads(Path("scores.json").read_text())) == 3
     assert (
         "| live |" in Path("liqe-folder/README.md").read_text()
@@ -106,9 +100,9 @@ def test_every_command_works(places: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_python_lines_work(places: Path) -> None:
+def test_the_python_lines_work(places: Path, tiny_transformer: str) -> None:
     for command in commands()[:2]:
-        assert run(command) == 0
+        assert run(command, tiny_transformer) == 0
     (code,) = blocks("python")
     names: dict[str, Tensor] = {}
     exec(code, names)

@@ -1,10 +1,10 @@
 """The six-dataset recipe as it is shipped, on small synthetic images and a tiny backbone."""
 
 import csv
-import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,34 +18,35 @@ from mslique.lightning_cli import main, run
 from mslique.sharing import export_checkpoint, load_checkpoint
 
 NAMES = ["live", "csiq", "bid", "clive", "koniq", "kadid"]
-BACKBONE = {
-    "embed_dim": 16,
-    "quick_gelu": True,
-    "vision_cfg": {"layers": 1, "width": 16, "head_width": 8, "patch_size": 16, "image_size": 32},
-    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 8, "heads": 2, "layers": 1},
-}
+Options = Callable[..., list[str]]
 CONFIG = Path(__file__).parents[2] / "configs" / "mslique" / "liqe_mix.yaml"
 
 
-def options(database: Path, output: Path, epochs: int, *more: str) -> list[str]:
-    return [
-        f"--config={CONFIG}",
-        f"--data.root={database}",
-        f"--output={output}",
-        f"--model.model.backbone={json.dumps(BACKBONE)}",
-        "--model.clip_weights=null",
-        "--model.learning_rate=1e-3",
-        "--data.steps_per_epoch=3",
-        "--data.num_workers=0",
-        "--trainer.precision=32-true",
-        "--trainer.accelerator=cpu",
-        "--trainer.enable_progress_bar=false",
-        "--trainer.enable_model_summary=false",
-        "--trainer.num_sanity_val_steps=0",
-        "--trainer.log_every_n_steps=1",
-        f"--trainer.max_epochs={epochs}",
-        *more,
-    ]
+@pytest.fixture(scope="module")
+def options(iqa_database: Path, tiny_transformer: str) -> Options:
+    """Makes the arguments of a command: output folder, epochs, and more of them."""
+
+    def make(output: Path, epochs: int, *more: str) -> list[str]:
+        return [
+            f"--config={CONFIG}",
+            f"--data.root={iqa_database}",
+            f"--output={output}",
+            f"--model.model.backbone={tiny_transformer}",
+            "--model.clip_weights=null",
+            "--model.learning_rate=1e-3",
+            "--data.steps_per_epoch=3",
+            "--data.num_workers=0",
+            "--trainer.precision=32-true",
+            "--trainer.accelerator=cpu",
+            "--trainer.enable_progress_bar=false",
+            "--trainer.enable_model_summary=false",
+            "--trainer.num_sanity_val_steps=0",
+            "--trainer.log_every_n_steps=1",
+            f"--trainer.max_epochs={epochs}",
+            *more,
+        ]
+
+    return make
 
 
 def curve(output: Path) -> list[dict[str, str]]:
@@ -57,10 +58,10 @@ def curve(output: Path) -> list[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def whole(iqa_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(options: Options, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An uninterrupted run of four epochs."""
     output = tmp_path_factory.mktemp("whole")
-    run(["fit", *options(iqa_database, output, 4)])
+    run(["fit", *options(output, 4)])
     return output
 
 
@@ -76,11 +77,11 @@ def test_every_dataset_is_logged_with_the_right_sign(whole: Path) -> None:
     assert list(whole.rglob("events.out.tfevents*"))
 
 
-def test_a_resumed_run_gives_the_curve_of_an_uninterrupted_one(whole: Path, iqa_database: Path, tmp_path: Path) -> None:
-    run(["fit", *options(iqa_database, tmp_path, 2)])
+def test_a_resumed_run_gives_the_curve_of_an_uninterrupted_one(whole: Path, options: Options, tmp_path: Path) -> None:
+    run(["fit", *options(tmp_path, 2)])
     last = checkpoint(tmp_path)
     assert torch.load(last, weights_only=True)["global_step"] == 6
-    run(["fit", *options(iqa_database, tmp_path, 4, f"--ckpt_path={last}")])
+    run(["fit", *options(tmp_path, 4, f"--ckpt_path={last}")])
     assert curve(tmp_path) == curve(whole)
     expected, found = (torch.load(checkpoint(folder), weights_only=True) for folder in (whole, tmp_path))
     assert all(torch.equal(found["state_dict"][name], weight) for name, weight in expected["state_dict"].items())
@@ -88,8 +89,10 @@ def test_a_resumed_run_gives_the_curve_of_an_uninterrupted_one(whole: Path, iqa_
     assert names[0] == names[1] and len(names[0]) == 2  # the best one and the last
 
 
-def test_the_test_writes_scores_correlations_and_plots(whole: Path, iqa_database: Path, tmp_path: Path) -> None:
-    run(["test", *options(iqa_database, tmp_path, 1, f"--ckpt_path={checkpoint(whole)}")])
+def test_the_test_writes_scores_correlations_and_plots(
+    whole: Path, options: Options, iqa_database: Path, tmp_path: Path
+) -> None:
+    run(["test", *options(tmp_path, 1, f"--ckpt_path={checkpoint(whole)}")])
     report = next(tmp_path.rglob("correlations.csv")).parent
     table = {row["dataset"]: row for row in csv.DictReader((report / "correlations.csv").open())}
     scores = list(csv.DictReader((report / "scores.csv").open()))
@@ -112,21 +115,23 @@ def test_the_card_lists_datasets_and_correlations(whole: Path, tmp_path: Path) -
         assert expected in card
 
 
-def test_mistakes_stop_before_training(iqa_database: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["fit", *options(tmp_path, tmp_path / "out", 1, f"--data.labels={iqa_database}")]) == 1
+def test_mistakes_stop_before_training(
+    options: Options, iqa_database: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", *options(tmp_path / "out", 1, f"--data.root={tmp_path}", f"--data.labels={iqa_database}")]) == 1
     assert "error: 15 of 15 images of live are missing" in capsys.readouterr().err
-    assert main(["fit", *options(iqa_database, tmp_path / "out", 1, "--data.split=7")]) == 1
+    assert main(["fit", *options(tmp_path / "out", 1, "--data.split=7")]) == 1
     assert "live_train_clip.txt cannot be read" in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_two_processes_agree_with_one(whole: Path, iqa_database: Path, tmp_path: Path) -> None:
+def test_two_processes_agree_with_one(whole: Path, options: Options, tmp_path: Path) -> None:
     """Validation of 36 images, and of 5 (one process has fewer), by one process and by two over gloo."""
     found = {}
     for devices in (1, 2):
         more = [f"--trainer.devices={devices}", "--data.eval_batch_size=5", f"--ckpt_path={checkpoint(whole)}"]
         more += ["--trainer.strategy=ddp"] if devices == 2 else []
-        command = ["validate", *options(iqa_database, tmp_path / str(devices), 1, *more)]
+        command = ["validate", *options(tmp_path / str(devices), 1, *more)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         subprocess.run([sys.executable, "-m", "mslique.lightning_cli", *command], check=True, env=environment)
         (found[devices],) = (row for row in curve(tmp_path / str(devices)) if "val_srcc" in row)
