@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
@@ -12,14 +13,25 @@ from lightning.pytorch.callbacks import Callback
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
+@dataclass
+class Stop:
+    """Whether the run was told to end.
+
+    No ``threading.Event``: a second signal that arrives while the first one's handler holds the lock of its ``set``
+    would wait for that lock for ever.
+    """
+
+    told: bool = False
+
+
 class StopCleanly(Callback):
-    """Sets ``stop`` at the first signal, in this process and in those that it launched; a second Ctrl-C ends at once.
+    """Sets ``stop.told`` at the first signal, here and in the processes launched; a second Ctrl-C ends at once.
 
     Lightning's own handlers do not serve here: its predict loop does not look at them, and the one for SIGTERM enters
     a collective operation, which hangs while another process waits in a different one.
     """
 
-    def __init__(self, stop: threading.Event) -> None:
+    def __init__(self, stop: Stop) -> None:
         self.stop = stop
         self._before: dict[signal.Signals, Any] = {}
 
@@ -28,9 +40,11 @@ class StopCleanly(Callback):
             return  # only the main thread may handle signals
 
         def handle(signum: int, frame: FrameType | None) -> None:
-            if self.stop.is_set() and signum == signal.SIGINT:
-                raise KeyboardInterrupt
-            self.stop.set()
+            if self.stop.told:
+                if signum == signal.SIGINT:
+                    raise KeyboardInterrupt
+                return
+            self.stop.told = True
             if trainer.strategy.launcher is not None:
                 trainer.strategy.launcher.kill(signal.SIGTERM)
             if trainer.is_global_zero:

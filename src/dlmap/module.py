@@ -5,7 +5,6 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from threading import Event
 from typing import Any, Literal
 
 import lightning as L
@@ -19,7 +18,7 @@ from mslique import UserError
 from .ascent import PUBLISHED, Ascent, Enhanced, enhance
 from .fingerprint import fingerprint
 from .images import to_grey
-from .interrupt import StopCleanly
+from .interrupt import Stop, StopCleanly
 from .journal import Journal
 from .memory import MemoryGuard
 from .objective import MAPObjective
@@ -55,7 +54,7 @@ class MAPEnhancer(L.LightningModule):
         super().__init__()
         self.prior, self.objective, self.output, self.ascent = prior, objective, Path(output), ascent
         self.keep_format, self.metadata, self.report = format == "input", metadata, report
-        self.journal, self.stop = Journal(self.output), Event()
+        self.journal, self.stop = Journal(self.output), Stop()
         self._memory = MemoryGuard(_no_tiles if prior is None else prior.shrink_tiles)
         if self.output.exists() and not self.output.is_dir():
             raise UserError(f"--output {output} is a file: give a folder")

@@ -3,13 +3,13 @@
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
-from threading import Event
 
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from mslique import Decoded, UserError, decode_image
 
+from .interrupt import Stop
 from .plan import Task
 
 
@@ -53,12 +53,12 @@ class PhotoBatches(Dataset[list[Photo]]):
 
 
 class StoppableBatches:
-    """The batches of one process, until ``stop`` is set.
+    """The batches of one process, until ``stop.told``.
 
     ``photos`` is their number of photographs, ``planned`` that of all processes.
     """
 
-    def __init__(self, batches: PhotoBatches, planned: int, num_workers: int, stop: Event) -> None:
+    def __init__(self, batches: PhotoBatches, planned: int, num_workers: int, stop: Stop) -> None:
         self.photos, self.planned = sum(map(len, batches.batches)), planned
         self._stop = stop
         self._loader = DataLoader(
@@ -70,7 +70,7 @@ class StoppableBatches:
 
     def __iter__(self) -> Iterator[list[Photo]]:
         for batch in self._loader:
-            if self._stop.is_set():
+            if self._stop.told:
                 return
             yield batch
 

@@ -43,7 +43,8 @@ class ResultWriter(Callback):
         self._thumbnails = Thumbnails(journal.folder)
         self._over = False
 
-    def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_predict_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        # after every on_predict_start: the processes meet here, so none begins before all can be told to end
         self._background = Background()
         self._everyone: Any = None
         if trainer.world_size > 1:

@@ -1,10 +1,10 @@
 from pathlib import Path
-from threading import Event
 
 import pytest
 import torch
 from PIL import Image
 
+from dlmap.interrupt import Stop
 from dlmap.photos import PhotoBatches, StoppableBatches
 from dlmap.plan import Task
 
@@ -34,11 +34,11 @@ def test_bad_files_and_references_are_items_with_their_reason(tmp_path: Path) ->
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_batches_end_when_asked_to(num_workers: int, tmp_path: Path) -> None:
     put(tmp_path / "x.png")
-    task, stop = Task(tmp_path / "x.png", Path("x.png"), Path("x.png")), Event()
+    task, stop = Task(tmp_path / "x.png", Path("x.png"), Path("x.png")), Stop()
     batches = StoppableBatches(PhotoBatches([[task, task], [task], [task]], references=False), 4, num_workers, stop)
     assert batches.photos == 4 and len(batches) == 3 and [len(batch) for batch in batches] == [2, 1, 1]
     seen = []
     for batch in batches:
         seen.append(len(batch))
-        stop.set()
+        stop.told = True
     assert seen == [2]
