@@ -11,6 +11,7 @@ import yaml
 from mslique import UserError, lightning_cli
 
 from .report import report
+from .study import cli as study
 
 TINY = Path(__file__).parents[2] / "configs" / "dlmap" / "tiny.yaml"
 
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_enhance(commands)
     _add_calibrate(commands)
     _add_report(commands)
+    study.add(commands)
     return parser
 
 
