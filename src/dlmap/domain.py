@@ -54,12 +54,19 @@ class Latents:
         residual: add x0 - decode(encode(x0)), what the autoencoder loses of the photograph, to every image [ours].
         noise_weight: of the penalty :func:`lost_likelihood`.
         renormalise: give each of the two sequences its norm at the start after every step.
+        single: decode the first image of the pair only.
     """
 
     def __init__(
-        self, prior: DiffusionPrior, residual: bool = False, noise_weight: float = 0.0, renormalise: bool = False
+        self,
+        prior: DiffusionPrior,
+        residual: bool = False,
+        noise_weight: float = 0.0,
+        renormalise: bool = False,
+        single: bool = False,
     ) -> None:
         self.prior, self.residual, self.noise_weight, self.renormalise = prior, residual, noise_weight, renormalise
+        self.single = single
 
     @torch.no_grad()
     def start(self, images: Tensor) -> Tensor:
@@ -73,6 +80,7 @@ class Latents:
 
     def images(self, states: Tensor, rows: list[int]) -> Tensor:
         latents = self.prior.sample(states)
+        latents = latents[:, :1] if self.single else latents
         images = self._cropped(self.prior.decode(latents.flatten(0, 1))).unflatten(0, latents.shape[:2])
         return images if self.lost is None else (images + self.lost[rows, None]).clamp(0, 1)
 

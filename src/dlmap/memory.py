@@ -1,4 +1,4 @@
-"""What to do when memory runs out: fewer photographs at a time, then smaller tiles, then give this one up."""
+"""What to do when memory runs out: keep no activations, take fewer photographs or smaller tiles, give this one up."""
 
 import gc
 from collections.abc import Callable, Hashable, Sequence
@@ -22,10 +22,11 @@ class MemoryGuard:
 
     Args:
         shrink_tiles: makes the tiles smaller; False when they are the smallest already.
+        keep_nothing: has activations computed again instead of kept; False when that is so already.
     """
 
-    def __init__(self, shrink_tiles: Callable[[], bool]) -> None:
-        self.shrink_tiles = shrink_tiles
+    def __init__(self, shrink_tiles: Callable[[], bool], keep_nothing: Callable[[], bool] = lambda: False) -> None:
+        self.shrink_tiles, self.keep_nothing = shrink_tiles, keep_nothing
         self._most: dict[Hashable, int] = {}
         self._halvings = 0
 
@@ -59,6 +60,8 @@ class MemoryGuard:
         gc.collect()  # the exception's frames held the tensors
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+        if self.keep_nothing():
+            return
         if count > 1:
             self._most[size] = (count + 1) // 2
         elif self.shrink_tiles():

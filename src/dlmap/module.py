@@ -55,7 +55,7 @@ class MAPEnhancer(L.LightningModule):
         self.prior, self.objective, self.output, self.ascent = prior, objective, Path(output), ascent
         self.keep_format, self.metadata, self.report = format == "input", metadata, report
         self.journal, self.stop = Journal(self.output), Stop()
-        self._memory = MemoryGuard(_no_tiles if prior is None else prior.shrink_tiles)
+        self._memory = MemoryGuard(_never) if prior is None else MemoryGuard(prior.shrink_tiles, prior.keep_nothing)
         if self.output.exists() and not self.output.is_dir():
             raise UserError(f"--output {output} is a file: give a folder")
 
@@ -125,5 +125,5 @@ class MAPEnhancer(L.LightningModule):
             return enhance(images, self.prior, self.objective, self.ascent, progress, reference)
 
 
-def _no_tiles() -> bool:
+def _never() -> bool:
     return False

@@ -27,7 +27,8 @@ class Ascent:
         domain: "latent" moves the prior's noise; "pixel" moves the pixels themselves, without a prior: pixel MAP, or
             direct ascent if the fidelity weight is 0.
         keep: the image to return: the "best" by objective, so that overshooting does no harm [ours], or the "last".
-        tied: move both sequences of the noise by the same step, the sum of their gradients; the start stays exact.
+        tied: move both sequences of the noise by the same step, the sum of their gradients. Only the first image of
+            EDICT's two is decoded and scored then, since they hardly differ [ours].
         renormalise: give the noise its norm at the start after every step. For generation; a photograph needs none.
         noise_weight: of the penalty on noise that becomes improbable (:mod:`dlmap.likelihood`), in points of quality a
             nat [ours].

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from mslique import UserError
 
+from .activations import OVERHEAD, SHARE, free_bytes, kept_bytes
 from .codec import Codec, Identity
 from .conditioning import Condition, make_condition
 from .denoiser import Denoiser, patch_size
@@ -15,6 +16,7 @@ from .solvers import generate_reversibly, invert, make_solver
 
 COUPLINGS = {"float64": torch.float64, "float32": torch.float32}
 TILE = 512
+GRADIENTS = ("auto", "full", "checkpoint")
 SMALLEST_TILE = 4
 """In units of the sides that the network takes: an image tile of 256 pixels for Stable Diffusion [ours]."""
 
@@ -31,13 +33,18 @@ class DiffusionPrior(nn.Module):
         scheduler: the model's diffusers scheduler, of which the noise schedule is read.
         solver: name of the sampler: "edict", "bdia" or "obelm".
         num_steps: steps of the sampler from pure noise.
-        precision: "float32" or "bf16", that of the U-Net.
+        precision: "float32" or "bf16", that of the U-Net; "auto": bf16 on a GPU or CPU that computes with it.
         coupling: "float64", or "float32" for half the memory of the noise and a round trip to about 1e-5.
         spacing: "leading", "trailing" or "linspace"; None keeps the scheduler's own.
         strength: in (0, 1], the part of the steps that an inversion goes, from the data; at least one.
         tile: side in pixels, rounded up to a multiple of ``multiple``, above which an image is cut into overlapping
             tiles for network and codec; None for never.
         condition: prompt of a conditional U-Net.
+        gradient: "checkpoint" computes every network call again in the backward pass, in memory that does not depend
+            on the number of steps; "full" keeps all activations instead, a call costs a third less then; "auto" keeps
+            those of as many calls as half of the free memory holds. The gradients are equal to rounding.
+        memory_budget: in GB (10^9 bytes), what "auto" may fill instead of half of the free memory.
+        compile: whether ``torch.compile`` makes faster code for the U-Net, which takes minutes for every new size.
 
     Raises:
         UserError: an option out of range, or a scheduler that is not a discrete DDPM schedule.
@@ -56,14 +63,23 @@ class DiffusionPrior(nn.Module):
         strength: float = 1.0,
         tile: int | None = TILE,
         condition: Condition | None = None,
+        gradient: str = "auto",
+        memory_budget: float | None = None,
+        compile: bool = False,
     ) -> None:
         super().__init__()
+        if gradient not in GRADIENTS:
+            raise UserError(f"gradient must be one of {', '.join(GRADIENTS)}, got {gradient!r}")
+        if memory_budget is not None and memory_budget < 0:
+            raise UserError(f"memory_budget must be a number of GB, got {memory_budget}")
+        self.gradient, self.memory_budget = gradient, memory_budget
+        self._bytes_a_call: dict[tuple[torch.Size, torch.device], int] = {}
         if coupling not in COUPLINGS:
             raise UserError(f"coupling must be one of {', '.join(COUPLINGS)}, got {coupling!r}")
         self.codec, self.coupling = codec, COUPLINGS[coupling]
         self.schedule = make_schedule(scheduler, num_steps, spacing).partial(strength)
         patch = patch_size(unet.config.in_channels) if isinstance(codec, Identity) else 1
-        self.denoiser = Denoiser(unet, self.schedule, precision, condition, patch)
+        self.denoiser = Denoiser(unet, self.schedule, precision, condition, patch, compile=compile)
         self.solver = make_solver(solver, self.schedule)
         self.multiple = codec.factor * self.denoiser.margin
         self._set_tile(tile)
@@ -82,6 +98,9 @@ class DiffusionPrior(nn.Module):
         prompt: str = "",
         negative_prompt: str = "",
         guidance_scale: float | None = None,
+        gradient: str = "auto",
+        memory_budget: float | None = None,
+        compile: bool = False,
     ) -> "DiffusionPrior":
         """Load a diffusers folder or hub id: a pixel-space, latent, or Stable Diffusion 1.x or 2.x model.
 
@@ -101,8 +120,26 @@ class DiffusionPrior(nn.Module):
         vae = getattr(pipe, "vae", None) or getattr(pipe, "vqvae", None)
         codec = Identity() if vae is None else Codec(vae)
         return cls(
-            pipe.unet, codec, pipe.scheduler, solver, num_steps, precision, coupling, spacing, strength, tile, condition
+            pipe.unet,
+            codec,
+            pipe.scheduler,
+            solver,
+            num_steps,
+            precision,
+            coupling,
+            spacing,
+            strength,
+            tile,
+            condition,
+            gradient,
+            memory_budget,
+            compile,
         )
+
+    def keep_nothing(self) -> bool:
+        """Compute every network call again in the backward pass from now on; False if that is so already."""
+        kept, self.gradient = self.gradient != "checkpoint", "checkpoint"
+        return kept
 
     def shrink_tiles(self) -> bool:
         """Halve the side of the tiles, or start to cut images into tiles; False if they are the smallest already."""
@@ -146,8 +183,21 @@ class DiffusionPrior(nn.Module):
         To generate from fresh noise (``strength`` 1), repeat one N(0, I) sample along the second dimension.
         """
         # the gradient comes from the network in its precision: carrying it in float64 would cost memory for nothing
-        pair = generate_reversibly(noise, self.solver.moves, self.denoiser, self.denoiser.pull, torch.float32)
+        pair = generate_reversibly(
+            noise, self.solver.moves, self.denoiser, self.denoiser.pull, torch.float32, self._keep(noise)
+        )
         return pair if self.solver.images == pair.shape[1] else pair[:, : self.solver.images]
+
+    def _keep(self, noise: Tensor) -> int:
+        """Of how many network calls, counted from the data, a gradient with respect to this noise keeps activations."""
+        calls = sum(move.index is not None for move in self.solver.moves)
+        if self.gradient != "auto" or not (noise.requires_grad and torch.is_grad_enabled()):
+            return calls if self.gradient == "full" else 0
+        key = (noise.shape, noise.device)
+        if key not in self._bytes_a_call:
+            self._bytes_a_call[key] = kept_bytes(self.denoiser, self.denoiser, noise[:, 0], 1)
+        budget = SHARE * free_bytes(noise.device) if self.memory_budget is None else 1e9 * self.memory_budget
+        return min(calls, int(budget / max(OVERHEAD * self._bytes_a_call[key], 1)))
 
     def invert(self, images: Tensor) -> Tensor:
         """f^-1: images (B, 3, H, W) in [0, 1] -> the solver's noise state (B, 2, C, h, w)."""

@@ -40,6 +40,18 @@ def test_groups_are_halved_until_they_fit(error: Exception) -> None:
     assert guard.note("size") == "memory ran out: 2 at a time" and guard.note("other") == ""
 
 
+def test_first_of_all_nothing_is_kept() -> None:
+    work, keeping = Work(room=2), [True]
+
+    def keep_nothing() -> bool:
+        work.room, kept = 4, keeping[0]
+        keeping[0] = False
+        return kept
+
+    assert MemoryGuard(work.shrink, keep_nothing).run([1, 2, 3, 4], "size", work) == [2, 4, 6, 8]
+    assert work.calls == [4, 4]
+
+
 def test_what_was_learned_is_kept_for_the_size() -> None:
     work = Work(room=2)
     guard = MemoryGuard(work.shrink)

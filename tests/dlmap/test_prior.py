@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,8 @@ from diffusers import AutoencoderKL, DDIMScheduler, LDMPipeline, UNet2DModel, VQ
 from toys import SCHEDULE, photos, prior, save_prior, unet, vae
 
 from dlmap import DiffusionPrior
+from dlmap.activations import OVERHEAD
+from dlmap.prior import GRADIENTS
 from dlmap.solvers import SOLVERS, generate
 from mslique import UserError
 
@@ -19,12 +22,13 @@ def test_a_pixel_space_prior_gives_back_the_photograph(patch: int) -> None:
     assert noise.shape == (2, 2, 3, 32, 32) and noise.dtype == torch.float64
 
 
+@pytest.mark.parametrize("gradient_mode", GRADIENTS)
 @pytest.mark.parametrize("tile", [None, 16])
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_gradient_through_20_steps_is_that_of_plain_autograd(
-    solver: str, tile: int | None, monkeypatch: pytest.MonkeyPatch
+    solver: str, tile: int | None, gradient_mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = prior(20, solver=solver, spacing="trailing", tile=tile)
+    model = prior(20, solver=solver, spacing="trailing", tile=tile, gradient=gradient_mode)
     noise = model.invert(photos(1, 16, 24)).requires_grad_()
 
     def gradient() -> torch.Tensor:
@@ -126,3 +130,50 @@ def test_fresh_noise_is_one_sample_taken_twice() -> None:
     with torch.no_grad():
         reached = model.sample(noise[:, None].expand(-1, 2, -1, -1, -1))[:, 0]
         torch.testing.assert_close(reached, a * noise + b * model.denoiser(noise, 1))
+
+
+def calls_of_a_gradient(model: DiffusionPrior) -> int:
+    """How often the network is called for one generation and its gradient."""
+    noise, calls = model.invert(photos(1)).requires_grad_(), []
+    hook = model.denoiser.unet.register_forward_hook(lambda *_: calls.append(1))
+    images = model.generate(noise)
+    images.sum().backward()
+    hook.remove()
+    return len(calls)
+
+
+def test_kept_activations_are_not_computed_again() -> None:
+    assert calls_of_a_gradient(prior(5, gradient="full")) == 10
+    assert calls_of_a_gradient(prior(5, gradient="checkpoint")) == 20
+    model = prior(5, gradient="auto")
+    model.generate(model.invert(photos(1)).requires_grad_())  # measures
+    assert calls_of_a_gradient(model) == 10
+    (one,) = model._bytes_a_call.values()
+    model.memory_budget = 3.5 * OVERHEAD * one / 1e9
+    assert calls_of_a_gradient(model) == 17
+    assert model.keep_nothing() and calls_of_a_gradient(model) == 20 and not model.keep_nothing()
+
+
+def test_nothing_is_kept_where_no_gradient_is_asked_for() -> None:
+    model = prior(5, gradient="full")
+    with torch.no_grad():
+        assert not model.generate(model.invert(photos(1)).requires_grad_()).requires_grad
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
+@pytest.mark.slow
+def test_a_compiled_network_gives_the_same() -> None:
+    def gradient(**options: bool) -> torch.Tensor:
+        model = prior(4, **options)
+        noise = model.invert(photos(1)).requires_grad_()
+        return torch.autograd.grad(model.generate(noise).square().sum(), noise)[0]
+
+    plain, compiled = gradient(), gradient(compile=True)
+    assert (plain - compiled).norm() <= 1e-4 * plain.norm()
+
+
+def test_wrong_options_of_the_gradient_are_named() -> None:
+    with pytest.raises(UserError, match="gradient must be one of auto, full, checkpoint, got 'none'"):
+        prior(gradient="none")
+    with pytest.raises(UserError, match="memory_budget must be a number of GB, got -1"):
+        prior(memory_budget=-1)

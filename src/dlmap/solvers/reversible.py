@@ -2,10 +2,12 @@
 
 The gradient takes memory that does not depend on the number of steps: the backward pass undoes the moves instead of
 having kept their states (Gomez et al., "The Reversible Residual Network", 2017). It calls the network as often as
-recomputing from kept states would.
+recomputing from kept states would. Where there is memory, the activations of the last calls can be kept; these are then
+not computed again.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -43,26 +45,52 @@ def generate(noise: Tensor, moves: Sequence[Move], denoise: Denoise) -> Tensor:
     return torch.stack(pair, dim=1)
 
 
-def _generate_in_place(state: Tensor, moves: Sequence[Move], denoise: Denoise) -> None:
-    """``generate`` on the noise state itself: large ones leave no room for copies."""
+def _generate_in_place(state: Tensor, moves: Sequence[Move], denoise: Denoise, keep: int) -> dict[int, "_Kept"]:
+    """``generate`` on the noise state itself: large ones leave no room for copies.
+
+    Returns:
+        The graphs of the last ``keep`` network calls, by the number of the move.
+    """
     pair = state.unbind(dim=1)
-    for move in moves:
+    to_keep = [number for number, move in enumerate(moves) if move.index is not None][-keep:] if keep else []
+    kept = {}
+    for number, move in enumerate(moves):
         moved, other = pair[move.moved], pair[1 - move.moved]
         moved.mul_(move.own)
         if move.other:
             moved.add_(other, alpha=move.other)
         if move.index is not None:
-            moved.add_(denoise(other, move.index), alpha=move.noise)
+            if number in to_keep:
+                kept[number] = _Kept.of(denoise, other.clone(), move.index)
+            noise = kept[number].noise.detach() if number in kept else denoise(other, move.index)
+            moved.add_(noise, alpha=move.noise)
+    return kept
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A call of the network with its graph: the input, and the prediction that depends on it."""
+
+    point: Tensor
+    noise: Tensor
+
+    @classmethod
+    def of(cls, denoise: Denoise, latents: Tensor, i: int) -> "_Kept":
+        with torch.enable_grad():
+            point = latents.detach().requires_grad_()
+            return cls(point, denoise(point, i))
+
+    def pull(self, cotangent: Tensor) -> tuple[Tensor, Tensor]:
+        """The prediction, and the product of the cotangent with its Jacobian; the graph is used up."""
+        (slope,) = torch.autograd.grad(self.noise, self.point, cotangent.to(self.noise.dtype))
+        return self.noise.detach(), slope.to(cotangent.dtype)
 
 
 def pullback(denoise: Denoise) -> Pullback:
     """The pullback that plain autograd gives."""
 
     def pull(latents: Tensor, i: int, cotangent: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.enable_grad():
-            point = latents.detach().requires_grad_()
-            noise = denoise(point, i)
-        return noise.detach(), torch.autograd.grad(noise, point, cotangent.to(noise.dtype))[0].to(cotangent.dtype)
+        return _Kept.of(denoise, latents, i).pull(cotangent)
 
     return pull
 
@@ -73,45 +101,55 @@ def generate_reversibly(
     denoise: Denoise,
     pull: Pullback | None = None,
     gradient: torch.dtype | None = None,
+    keep: int = 0,
 ) -> Tensor:
-    """As ``generate``, but under autograd only the final pair is kept.
+    """As ``generate``, but under autograd only the final pair is kept, and what ``keep`` says.
 
     Args:
         pull: the pullback of ``denoise``, if there is a better one than autograd's.
         gradient: in which the gradient is carried from move to move; None: that of ``noise``.
+        keep: of how many network calls, counted from the data, the activations are kept.
     """
-    result: Tensor = _Reversible.apply(noise, moves, denoise, pull or pullback(denoise), gradient or noise.dtype)
+    keep = keep if torch.is_grad_enabled() and noise.requires_grad else 0
+    result: Tensor = _Reversible.apply(noise, moves, denoise, pull or pullback(denoise), gradient or noise.dtype, keep)
     return result
 
 
 class _Reversible(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, noise: Tensor, moves: Sequence[Move], denoise: Denoise, pull: Pullback, gradient: torch.dtype
+        ctx: Any,
+        noise: Tensor,
+        moves: Sequence[Move],
+        denoise: Denoise,
+        pull: Pullback,
+        gradient: torch.dtype,
+        keep: int,
     ) -> Tensor:
         ctx.moves, ctx.pull, ctx.gradient = moves, pull, gradient
         final = noise.clone()
-        _generate_in_place(final, moves, denoise)
+        ctx.kept = _generate_in_place(final, moves, denoise, keep)
         ctx.save_for_backward(final)
         return final
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (final,) = ctx.saved_tensors
         pair = final.clone().unbind(dim=1)
         slopes = gradients[0].to(ctx.gradient, copy=True)
         slope = slopes.unbind(dim=1)
-        for move in reversed(ctx.moves):
+        for number, move in reversed(list(enumerate(ctx.moves))):
             own, other = slope[move.moved], slope[1 - move.moved]
             prediction = None
             if move.index is not None:
-                prediction, through = ctx.pull(pair[1 - move.moved], move.index, own)
+                kept = ctx.kept.pop(number, None)
+                prediction, through = kept.pull(own) if kept else ctx.pull(pair[1 - move.moved], move.index, own)
                 other.add_(through, alpha=move.noise)
                 del through
             _undo(move, pair, prediction)
             other.add_(own, alpha=move.other)
             own.mul_(move.own)
-        return slopes, None, None, None, None
+        return slopes, None, None, None, None, None, None
 
 
 def _undo(move: Move, pair: Sequence[Tensor], prediction: Tensor | None) -> None:

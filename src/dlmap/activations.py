@@ -1,0 +1,62 @@
+"""How much memory kept activations take, and how much there is for them."""
+
+from pathlib import Path
+
+import psutil
+import torch
+import torch.distributed
+from torch import Tensor, nn
+
+from .solvers.reversible import Denoise
+
+SHARE = 0.5
+"""Of the free memory that "auto" fills; the rest is for codec, quality model, fidelity and workspaces [ours]."""
+OVERHEAD = 1.25
+"""Gaps between allocations, as a factor; 1.17 was seen with glibc's allocator on tensors of a megabyte [ours]."""
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def kept_bytes(denoise: Denoise, weights: nn.Module, latents: Tensor, i: int) -> int:
+    """What autograd keeps of one call ``denoise(latents, i)``, in bytes, each storage counted once.
+
+    Args:
+        weights: whose parameters are there anyway and do not count.
+    """
+    known = {parameter.untyped_storage().data_ptr() for parameter in weights.parameters()}
+    seen: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in known:
+            seen[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        kept = denoise(latents.detach().requires_grad_(), i)  # held, so that no address comes twice
+    del kept
+    return sum(seen.values())
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that this process could still take on the device; of the machine's own it leaves the others their share.
+
+    On the CPU, of what is free for the machine and within the limit of the control group, if there is one.
+    """
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    processes = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+    return min(psutil.virtual_memory().available, _limit(CGROUP)) // processes
+
+
+def _limit(group: Path) -> int:
+    """What a control group (version 2) leaves, files in its page cache not counted as taken."""
+    try:
+        limit = (group / "memory.max").read_text().strip()
+        if limit == "max":
+            return 2**63
+        taken = int((group / "memory.current").read_text())
+        cached = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    except FileNotFoundError:
+        return 2**63
+    return max(int(limit) - taken + int(cached.get("inactive_file", 0)), 0)
