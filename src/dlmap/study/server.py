@@ -13,11 +13,9 @@ No address names a contestant or a file: the pictures of a trial are looked up i
 
 import base64
 import hashlib
-import json
-import math
 import re
 from importlib.resources import files
-from typing import Any, NoReturn, cast, get_args
+from typing import cast, get_args
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -31,11 +29,9 @@ from .answers import Side
 from .design import Trial
 from .guard import UNKNOWN, Guard
 from .pictures import Place, picture
+from .received import receive_answer, receive_facts
 from .sessions import Sessions
 
-LARGEST_BODY = 8192
-NUMBERS = ("screenWidth", "screenHeight", "windowWidth", "windowHeight", "pixelRatio", "colourDepth")
-TEXTS = ("agent", "language")
 NEVER_KEEP = {"Cache-Control": "no-store"}
 
 
@@ -53,11 +49,13 @@ def application(sessions: Sessions) -> Starlette:
         Route(observer + "/t/{number}", handlers.answer, methods=["POST"]),
         Route(observer + "/t/{number}/{place}.png", handlers.picture),
     ]
-    return Starlette(
+    app = Starlette(
         routes=routes,
         middleware=[Middleware(Guard, token=sessions.study.token, policy=_policy(page))],
         exception_handlers={ClientDisconnect: lambda request, error: Response(status_code=400)},
     )
+    app.router.redirect_slashes = False  # a redirection would name the scheme and host that a proxy hides
+    return app
 
 
 class _Handlers:
@@ -74,7 +72,7 @@ class _Handlers:
         return JSONResponse(self.sessions.preview, headers=NEVER_KEEP)
 
     async def begin(self, request: Request) -> Response:
-        facts = _facts(await _body(request))
+        facts = await receive_facts(request)
         observer = await run_in_threadpool(self.sessions.begin, facts)
         return JSONResponse({"observer": observer}, status_code=201, headers=NEVER_KEEP)
 
@@ -87,7 +85,7 @@ class _Handlers:
         return JSONResponse(self.sessions.state(observer, trials), headers=NEVER_KEEP)
 
     async def answer(self, request: Request) -> Response:
-        choice, seconds = _answer(await _body(request))
+        choice, seconds = await receive_answer(request)
         return await run_in_threadpool(self._record, request, choice, seconds)
 
     def _record(self, request: Request, choice: Side, seconds: float | None) -> Response:
@@ -117,49 +115,6 @@ def _number(request: Request, trials: list[Trial]) -> int:
     if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) >= len(trials):
         raise HTTPException(404, UNKNOWN)
     return int(text)
-
-
-async def _body(request: Request) -> dict[str, Any]:
-    data = bytearray()
-    async for part in request.stream():
-        data += part
-        if len(data) > LARGEST_BODY:
-            raise HTTPException(413, f"at most {LARGEST_BODY} bytes can be sent here")
-    try:
-        body = json.loads(data, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        raise HTTPException(400, "what was sent is not JSON") from None
-    if not isinstance(body, dict):
-        raise HTTPException(400, "what was sent is not a JSON object")
-    return body
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _answer(body: dict[str, Any]) -> tuple[Side, float | None]:
-    choice, seconds = body.get("choice"), body.get("seconds")
-    if choice not in get_args(Side):
-        raise HTTPException(400, "choice must be left or right")
-    if seconds is not None and not (_is_number(seconds) and seconds >= 0):
-        raise HTTPException(400, "seconds must be a number that is not negative, or null")
-    return cast(Side, choice), None if seconds is None else float(seconds)
-
-
-def _facts(body: dict[str, Any]) -> dict[str, Any]:
-    """Those of the facts that are known; others are not kept."""
-    numbers = {name: body[name] for name in NUMBERS if name in body}
-    texts = {name: body[name] for name in TEXTS if name in body}
-    if not all(map(_is_number, numbers.values())):
-        raise HTTPException(400, f"{', '.join(NUMBERS)} must be numbers")
-    if not all(isinstance(text, str) and re.fullmatch(r"(\w[ -~]{0,299})?", text, re.ASCII) for text in texts.values()):
-        raise HTTPException(400, f"{', '.join(TEXTS)} must be short texts in ASCII")
-    return numbers | texts
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9 and math.isfinite(value)
 
 
 def _policy(page: str) -> str:

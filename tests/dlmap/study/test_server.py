@@ -86,7 +86,8 @@ def test_pictures_do_not_tell_whose_they_are(page: TestClient, home: str, study:
 def test_only_what_exists_is_found(page: TestClient, home: str) -> None:
     observer = home.split("/")[-1]
     wrong = [
-        "/", "/s", "/s/", "/favicon.ico", "/s/token-of-the-tes", "/s/token-of-the-test2", "/s/%C3%BC", "/s/wrong/state",
+        "/", "/s", "/s/", "/favicon.ico", f"{ROOT}/", f"{home}/", "/s/token-of-the-tes", "/s/token-of-the-test2",
+        "/s/%C3%BC", "/s/wrong/state",
         f"/s/wrong/o/{observer}/state", f"{ROOT}/o/{observer[:-1]}", f"{ROOT}/o/stranger/state", f"{ROOT}/o/%00",
         f"{ROOT}/o/' OR 1=1 --/state", f"{home}/t/9/left.png", f"{home}/t/-1/left.png", f"{home}/t/x/left.png",
         f"{home}/t/{'9' * 5000}/left.png", f"{home}/t/%C2%B2/left.png", f"{home}/t/0/middle.png",
