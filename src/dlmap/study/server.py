@@ -99,7 +99,11 @@ class _Handlers:
         place = request.path_params["place"]
         if place not in get_args(Place):
             raise HTTPException(404, UNKNOWN)
-        data = picture(self.sessions.study, trials[_number(request, trials)], cast(Place, place))
+        trial = trials[_number(request, trials)]
+        try:
+            data = picture(self.sessions.study, trial, cast(Place, place))
+        except FileNotFoundError:
+            raise HTTPException(404, "A picture of this study is gone. Please tell those who run it.") from None
         return Response(data, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
     def _trials(self, request: Request) -> tuple[str, list[Trial]]:

@@ -101,6 +101,15 @@ def test_only_what_exists_is_found(page: TestClient, home: str) -> None:
         assert page.post(address, json=answer).status_code == 404
 
 
+def test_a_picture_that_is_gone_is_said_so(tmp_path: Path) -> None:
+    study = make_study(tmp_path, photographs(16))
+    page = TestClient(application(Sessions(study, PLAN)))
+    home = f"{ROOT}/o/{page.post(f'{ROOT}/observers', json={}).json()['observer']}"
+    study.original(Store(study.answers).trials(home.split("/")[-1])[0].photo).unlink()
+    reply = page.get(f"{home}/t/0/original.png")
+    assert reply.status_code == 404 and "is gone" in reply.text
+
+
 def test_wrong_methods(page: TestClient, home: str) -> None:
     for address in (ROOT, f"{ROOT}/state", home, f"{home}/state", f"{home}/t/0/left.png"):
         for method in ("POST", "PUT", "DELETE", "OPTIONS"):
