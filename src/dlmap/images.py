@@ -1,6 +1,7 @@
 """Writing enhanced images so that a half-written file never appears."""
 
 import hashlib
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -68,6 +69,13 @@ def _levels(values: Tensor) -> Any:
 def save_png(image: Tensor, path: Path) -> None:
     """Write (3, H, W) in [0, 1] as an 8-bit PNG, atomically."""
     save_picture(to_pillow(image), path)
+
+
+def png_bytes(image: Tensor) -> bytes:
+    """(3, H, W) in [0, 1] as the bytes of an 8-bit PNG."""
+    file = io.BytesIO()
+    to_pillow(image).save(file, format="PNG")
+    return file.getvalue()
 
 
 def save_picture(picture: Image.Image, path: Path, metadata: Decoded | None = None) -> None:

@@ -2,10 +2,11 @@
 
 import csv
 import dataclasses
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 from mslique import UserError
 
@@ -65,10 +66,14 @@ def read_answers(path: Path) -> list[Answer]:
 
 
 def _answer(path: Path, line: int, row: dict[str, str]) -> Answer:
-    choice = {row["left"]: "left", row["right"]: "right"}.get(row["choice"], row["choice"])
-    kind, seconds = row.get("kind") or "pair", row.get("seconds") or None
+    # a contestant may be called "left": what the study itself has written is a side
+    choice = {row["left"]: "left", row["right"]: "right", "left": "left", "right": "right"}.get(row["choice"])
+    kind = row.get("kind") or "pair"
     try:
-        if choice not in ("left", "right") or kind not in ("practice", "pair", "catch") or row["left"] == row["right"]:
+        seconds = float(row["seconds"]) if row.get("seconds") else None
+        if choice is None or kind not in get_args(Kind) or row["left"] == row["right"]:
+            raise ValueError
+        if not all(row[name] for name in REQUIRED) or not math.isfinite(seconds or 0):
             raise ValueError
         return Answer(
             observer=row["observer"],
@@ -77,11 +82,11 @@ def _answer(path: Path, line: int, row: dict[str, str]) -> Answer:
             left=row["left"],
             right=row["right"],
             choice=cast(Side, choice),
-            seconds=None if seconds is None else float(seconds),
+            seconds=seconds,
             time=row.get("time") or "",
         )
-    except (ValueError, TypeError):
+    except ValueError:
         raise UserError(
-            f"{path}, line {line}: expected two different contestants, left or right as the choice, a number or"
-            f" nothing as seconds, got {','.join(str(value) for value in row.values())}"
+            f"{path}, line {line}: expected observer, photo, two different contestants, left or right or one of them as"
+            f" the choice, a number or nothing as seconds, got {','.join(str(value) for value in row.values())}"
         ) from None

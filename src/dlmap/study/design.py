@@ -36,9 +36,9 @@ def session(
 ) -> list[Trial]:
     """The trials of one observer: practice, then pairs in random order with catch trials spread among them.
 
-    The cells that the study has used least come first, so that after enough observers every pair has been seen on
-    every photograph equally often in both orders. Within a session pairs and photographs are balanced too, and no pair
-    is shown twice on the same photograph as long as there are others.
+    The cells that the study has used least come first, so that every pair is seen on every photograph equally often in
+    both orders: no cell is ever more than two showings ahead of another. Within a session pairs and photographs are
+    balanced too, and no pair is shown twice on the same photograph as long as there are others.
 
     Args:
         taken: how often each cell was given to observers so far; missing ones count as 0.

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mslique import UserError
+
 from .answers import Answer, Side
 from .design import Cell, Trial
 
@@ -30,13 +32,19 @@ class Store:
 
     Args:
         path: of the database; made if missing.
+
+    Raises:
+        UserError: the file is no database, or cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with self._transaction() as connection:
-            for table in TABLES:
-                connection.execute(table)
+        try:
+            with self._transaction() as connection:
+                for table in TABLES:
+                    connection.execute(table)
+        except sqlite3.Error as reason:
+            raise UserError(f"{path} cannot be used as the store of answers: {reason}") from reason
 
     def begin(self, observer: str, facts: dict[str, Any], draw: Callable[[Counter[Cell]], list[Trial]]) -> list[Trial]:
         """The trials of ``observer``: those drawn before, or new ones drawn from how often each cell is taken."""

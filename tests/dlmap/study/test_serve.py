@@ -1,0 +1,87 @@
+"""The commands `dlmap study serve` and `dlmap study export`, without a browser."""
+
+import csv
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from handmade import make_study, photographs
+
+from dlmap.cli import main
+from dlmap.study import Study, Trial, read_answers
+from dlmap.study.serve import _announcement
+from dlmap.study.store import Store
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    return make_study(tmp_path / "study", photographs(16))
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """One that is taken."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def complaint(capsys: pytest.CaptureFixture[str], *command: str) -> str:
+    assert main(["study", *command]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1
+    return error
+
+
+def test_mistakes_are_one_sentence(
+    study: Study, port: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = str(study.folder)
+    assert f"port {port}: " in complaint(capsys, "serve", folder, "--port", str(port))
+    assert "port 70000: " in complaint(capsys, "serve", folder, "--port", "70000")
+    assert "host.invalid, port" in complaint(capsys, "serve", folder, "--host", "host.invalid")
+    assert "--trials must be at least 1" in complaint(capsys, "serve", folder, "--trials", "0")
+    assert "--break-every must be at least 0" in complaint(capsys, "serve", folder, "--break-every", "-1")
+    assert "dlmap study create" in complaint(capsys, "serve", str(tmp_path))
+    study.output("sharp", "astronaut.png").unlink()
+    assert "outputs/sharp/astronaut.png" in complaint(capsys, "serve", folder)
+    monkeypatch.delitem(sys.modules, "dlmap.study.serve")
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert "pip install '.[study]'" in complaint(capsys, "serve", folder)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_at_home_there_is_no_warning(study: Study, host: str) -> None:
+    text = _announcement(study, host, 8000)
+    assert f"http://{'[::1]' if host == '::1' else host}:8000/s/{study.token} " in text and "warning" not in text
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "lab.example"])
+def test_elsewhere_there_is_one(study: Study, host: str) -> None:
+    text = _announcement(study, host, 8000)
+    assert "not encrypted" in text and "http://0.0.0.0" not in text and "[::]" not in text
+
+
+def test_export(study: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [str(tmp_path / "answers.csv"), "--observers", str(tmp_path / "observers.csv")]
+    assert "no answers yet" in complaint(capsys, "export", str(study.folder), *files)
+    assert not study.answers.exists()
+    store = Store(study.answers)
+    trials = [
+        Trial("pair", "astronaut.png", "soft", "sharp"),
+        Trial("catch", "astronaut.png", "@original", "@degraded"),
+    ]
+    store.begin("o1", {"screenWidth": 1920, "agent": 'a "browser", or so'}, lambda taken: trials)
+    store.begin("o2", {"screenWidth": 800}, lambda taken: trials)
+    store.record("o1", 0, "right", 0.75)
+    assert main(["study", "export", str(study.folder), *files]) == 0
+    (answer,) = read_answers(tmp_path / "answers.csv")
+    assert (answer.observer, answer.choice, answer.seconds) == ("o1", "right", 0.75)
+    with (tmp_path / "observers.csv").open(newline="") as file:
+        assert list(csv.DictReader(file)) == [
+            {"observer": "o1", "trials": "2", "answered": "1", "agent": 'a "browser", or so', "screenWidth": "1920"},
+            {"observer": "o2", "trials": "2", "answered": "0", "agent": "", "screenWidth": "800"},
+        ]
+    (tmp_path / "file").touch()
+    assert "cannot be written" in complaint(capsys, "export", str(study.folder), str(tmp_path / "file" / "a.csv"))
