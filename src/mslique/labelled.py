@@ -1,19 +1,17 @@
 """Photographs with scores by people: sources, checks, and the views of an image as a training sample."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from numpy.random import default_rng
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from .errors import UserError
-from .images import read_image
 from .known_datasets import KNOWN, Range
 from .manifests import Label, Splits, duplicates, read_liqe, read_meta, read_table
 from .views import MultiScaleViews
@@ -163,9 +161,9 @@ class LabelledViews(Dataset[Sample | None]):
     Args:
         folder: of the labels' paths.
         labels: images and scores.
+        read: gives the image (3, H, W) uint8 of a path; see :mod:`mslique.photo_cache`.
         views: what is cut out of every image.
         dataset: number of the dataset.
-        smaller_side: images whose sides are both larger are shrunk until the smaller one has so many pixels.
         length: training samples in an epoch; None: for evaluation, every image as it is.
         seed: of everything random.
         skip_bad_images: take the next image in training, and none in evaluation, where one cannot be decoded; otherwise
@@ -176,18 +174,18 @@ class LabelledViews(Dataset[Sample | None]):
         self,
         folder: Path,
         labels: Sequence[Label],
+        read: Callable[[Path], Tensor],
         views: MultiScaleViews,
         dataset: int,
-        smaller_side: int | None = 768,
         length: int | None = None,
         seed: int = 0,
         skip_bad_images: bool = False,
     ) -> None:
         self.folder = folder
         self.labels = list(labels)
+        self.read = read
         self.views = views
         self.dataset = dataset
-        self.smaller_side = smaller_side
         self.length = length
         self.seed = seed
         self.skip_bad_images = skip_bad_images
@@ -217,22 +215,11 @@ class LabelledViews(Dataset[Sample | None]):
     def _sample(self, number: int, mirrored: bool) -> Sample | None:
         label = self.labels[number]
         try:
-            image = read_image(self.folder / label.path)
+            image = self.read(self.folder / label.path)
         except UserError as reason:
             if not self.skip_bad_images:
                 raise UserError(f"{reason}: mend or remove it, or set skip_bad_images") from reason
             logger.warning("skipped: %s", reason)
             return None
-        image = shrunk(image, self.smaller_side) if self.smaller_side else image
-        image = image.flip(-1) if mirrored else image
+        image = (image.flip(-1) if mirrored else image).float().div_(255)
         return self.views(image[None])[0], torch.tensor(label.score), self.dataset, number
-
-
-def shrunk(image: Tensor, smaller_side: int) -> Tensor:
-    """(3, H, W) whose sides are both larger, to one whose smaller side is ``smaller_side`` (bicubic, antialiased)."""
-    height, width = image.shape[-2:]
-    if min(height, width) <= smaller_side:
-        return image
-    factor = smaller_side / min(height, width)
-    size = (round(height * factor), round(width * factor))
-    return F.interpolate(image[None], size, mode="bicubic", antialias=True)[0].clamp(0, 1)

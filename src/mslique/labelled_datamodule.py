@@ -1,7 +1,8 @@
 """Training and evaluation on several datasets with scores by people."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
 from .errors import UserError
 from .labelled import LabelledViews, LabelSource, Sample, check_images, load_labels
+from .photo_cache import PhotoCache, decoded
 from .samplers import EverySampleOnce, FreshSamples, share
 from .views import MultiScaleViews
 
@@ -51,10 +53,12 @@ class LabelledDatasets(LightningDataModule):
         num_workers: processes that prepare images; in training shared out among the datasets, at least one each.
         seed: of order, crops and mirroring in training.
         skip_bad_images: leave out images that cannot be decoded, with a warning; otherwise they are an error.
+        cache: folder that keeps the decoded, shrunk images (3 bytes a pixel), for this training and later ones; it can
+            be deleted at any time; null: decode them in every epoch anew. The training is the same.
 
     Raises:
         UserError: no dataset, or a number that is not positive. In ``setup``: a broken label file, missing images,
-            nothing to rank; see :mod:`mslique.labelled`.
+            nothing to rank (see :mod:`mslique.labelled`), a cache that cannot be made.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class LabelledDatasets(LightningDataModule):
         num_workers: int = 0,
         seed: int = 0,
         skip_bad_images: bool = False,
+        cache: str | None = None,
     ) -> None:
         super().__init__()
         if not datasets or min(steps_per_epoch, eval_batch_size, *(s.batch_size for s in datasets.values())) < 1:
@@ -83,6 +88,7 @@ class LabelledDatasets(LightningDataModule):
         self.num_workers = num_workers
         self.seed = seed
         self.skip_bad_images = skip_bad_images
+        self.cache = cache
         self.names = list(datasets)
 
     def setup(self, stage: str) -> None:
@@ -92,6 +98,9 @@ class LabelledDatasets(LightningDataModule):
         self.images = list(found)
         for images in self.images:
             check_images(images, parts)
+        self.read: Callable[[Path], Tensor] = partial(decoded, smaller_side=self.smaller_side)
+        if self.cache is not None:
+            self.read = PhotoCache(Path(self.cache), self.smaller_side)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -132,8 +141,8 @@ class LabelledDatasets(LightningDataModule):
 
     def _views(self, number: int, part: str, views: MultiScaleViews, length: int | None = None) -> LabelledViews:
         images = self.images[number]
-        options = (self.smaller_side, length, self.seed, self.skip_bad_images)
-        return LabelledViews(images.folder, images.splits[part], views, number, *options)
+        options = (length, self.seed, self.skip_bad_images)
+        return LabelledViews(images.folder, images.splits[part], self.read, views, number, *options)
 
     def _loader(
         self, dataset: Dataset[Sample | None], size: int, sampler: FreshSamples | EverySampleOnce, workers: int

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,12 @@ from torch import Tensor
 
 from mslique import MultiScaleViews, UserError
 from mslique.known_datasets import KNOWN
-from mslique.labelled import LabelledViews, LabelSource, check_images, load_labels, shrunk
+from mslique.labelled import LabelledViews, LabelSource, check_images, load_labels
 from mslique.manifests import Label
+from mslique.photo_cache import decoded
 
 VIEWS = MultiScaleViews(32, n_crops=2, rule="random")
+READ = partial(decoded, smaller_side=768)
 
 
 def load(root: Path, name: str, **options: object) -> dict[str, list[Label]]:
@@ -97,7 +100,7 @@ def test_missing_images_are_counted_and_named(tmp_path: Path) -> None:
 
 def training(root: Path, **options: object) -> LabelledViews:
     images = load_labels("bid", LabelSource(), root, root, 1)
-    return LabelledViews(images.folder, images.splits["train"], VIEWS, 3, length=9, **options)  # type: ignore[arg-type]
+    return LabelledViews(images.folder, images.splits["train"], READ, VIEWS, 3, length=9, **options)  # type: ignore[arg-type]
 
 
 def test_samples_depend_on_seed_and_index_alone(iqa_database: Path) -> None:
@@ -118,14 +121,9 @@ def test_corrupt_images_are_fatal_or_skipped(iqa_database: Path, tmp_path: Path,
     (tmp_path / "good.jpg").write_bytes(good.read_bytes())
     labels = [Label("bad.png", 1.0), Label("good.jpg", 2.0)]
     with pytest.raises(UserError, match=r"bad\.png.*set skip_bad_images"):
-        LabelledViews(tmp_path, labels, VIEWS, 0)[0]
-    assert LabelledViews(tmp_path, labels, VIEWS, 0, skip_bad_images=True)[0] is None
-    shown = LabelledViews(tmp_path, labels, VIEWS, 0, length=6, skip_bad_images=True)
+        LabelledViews(tmp_path, labels, READ, VIEWS, 0)[0]
+    assert LabelledViews(tmp_path, labels, READ, VIEWS, 0, skip_bad_images=True)[0] is None
+    shown = LabelledViews(tmp_path, labels, READ, VIEWS, 0, length=6, skip_bad_images=True)
     assert [shown[i][3] for i in range(6)] == [1] * 6  # type: ignore[index]
     with pytest.raises(UserError, match="no image below"):
-        LabelledViews(tmp_path, labels[:1], VIEWS, 0, length=1, skip_bad_images=True)[0]
-
-
-def test_only_images_larger_on_both_sides_are_shrunk() -> None:
-    assert shrunk(torch.rand(3, 100, 60), 40).shape == (3, 67, 40)
-    assert shrunk(torch.rand(3, 40, 200), 40).shape == (3, 40, 200)
+        LabelledViews(tmp_path, labels[:1], READ, VIEWS, 0, length=1, skip_bad_images=True)[0]

@@ -89,6 +89,18 @@ def test_a_resumed_run_gives_the_curve_of_an_uninterrupted_one(whole: Path, opti
     assert names[0] == names[1] and len(names[0]) == 2  # the best one and the last
 
 
+def test_the_cache_changes_nothing_but_the_time(options: Options, tmp_path: Path) -> None:
+    cache = ["--data.smaller_side=44", f"--data.cache={tmp_path / 'cache'}"]  # the images have sides of 40 to 60 pixels
+    for name, more in {"without": cache[:1], "filling": cache, "filled": cache}.items():
+        run(["fit", *options(tmp_path / name, 1, *more)])
+    assert len(list((tmp_path / "cache").glob("*.npz"))) == 6 * (9 + 6)  # every image for training and validation
+    expected = torch.load(checkpoint(tmp_path / "without"), weights_only=True)["state_dict"]
+    for name in ("filling", "filled"):
+        assert curve(tmp_path / name) == curve(tmp_path / "without")
+        found = torch.load(checkpoint(tmp_path / name), weights_only=True)["state_dict"]
+        assert all(torch.equal(found[key], weight) for key, weight in expected.items())
+
+
 def test_the_test_writes_scores_correlations_and_plots(
     whole: Path, options: Options, iqa_database: Path, tmp_path: Path
 ) -> None:
@@ -122,6 +134,8 @@ def test_mistakes_stop_before_training(
     assert "error: 15 of 15 images of live are missing" in capsys.readouterr().err
     assert main(["fit", *options(tmp_path / "out", 1, "--data.split=7")]) == 1
     assert "live_train_clip.txt cannot be read" in capsys.readouterr().err
+    assert main(["fit", *options(tmp_path / "out", 1, f"--data.cache={CONFIG}")]) == 1
+    assert "liqe_mix.yaml cannot be made (File exists): give another folder" in capsys.readouterr().err
 
 
 @pytest.mark.slow
