@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from . import ranking_cli
+
 
 def add(commands: Any) -> None:
     """Add ``study`` with its own commands to the parser of ``dlmap``."""
@@ -12,4 +14,5 @@ def add(commands: Any) -> None:
         " by machine, let people choose in a browser, rank.",
     )
     steps = study.add_subparsers(dest="step", required=True)
-    del steps
+    ranking_cli.add_rank(steps)
+    ranking_cli.add_simulate(steps)
