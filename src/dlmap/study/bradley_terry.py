@@ -37,7 +37,9 @@ def fit(counts: Floats) -> Floats:
         raise UserError("ranking needs scikit-learn: pip install '.[study]'") from reason
     shown, chosen = counts
     rows = design(len(shown))
-    model = LogisticRegression(C=PRIOR**2, fit_intercept=False, solver="newton-cholesky", tol=1e-8, max_iter=ITERATIONS)
+    model = LogisticRegression(
+        C=PRIOR**2, fit_intercept=False, solver="newton-cholesky", tol=1e-12, max_iter=ITERATIONS
+    )
     outcome = np.repeat([1, 0], len(rows))
     model.fit(np.concatenate([rows, rows]), outcome, sample_weight=np.concatenate([chosen, shown - chosen]))
     return _centred(model.coef_[0])
@@ -67,8 +69,7 @@ def covariance(parameters: Floats, counts: Floats) -> Floats:
     """Inverse information (M + 1, M + 1): the covariance if all answers were independent."""
     rows = design(counts.shape[-1])
     probability = expit(rows @ parameters)
-    inverse: Floats = np.linalg.inv(_curvature(counts[0] * probability * (1 - probability), rows))
-    return inverse
+    return np.linalg.inv(_curvature(counts[0] * probability * (1 - probability), rows))
 
 
 def design(cells: int) -> Floats:

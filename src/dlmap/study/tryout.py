@@ -11,7 +11,6 @@ from mslique import UserError
 
 from .answers import Answer
 from .definition import Study
-from .design import Trial
 from .store import Store
 
 STEP = 0.5
@@ -69,21 +68,8 @@ def fill(study: Study, answers: Sequence[Answer]) -> None:
     Raises:
         UserError: somebody has taken part already, since simulated answers among people's could not be taken back.
     """
-    store = Store(study.answers)
-    if store.facts():
+    if not Store(study.answers).enter(answers, {"simulated": True}):
         raise UserError(
             f"{study.answers} has observers already, with whom simulated ones must not be mixed:"
             " write these to a file with --output FILE.csv, or move answers.sqlite away"
         )
-    given: dict[str, list[Answer]] = defaultdict(list)
-    for answer in answers:
-        given[answer.observer].append(answer)
-    for observer, theirs in given.items():
-        _record(store, observer, theirs)
-
-
-def _record(store: Store, observer: str, answers: Sequence[Answer]) -> None:
-    trials = [Trial(a.kind, a.photo, a.left, a.right) for a in answers]
-    store.begin(observer, {"simulated": True}, lambda taken: trials)
-    for number, answer in enumerate(answers):
-        store.record(observer, number, answer.choice, answer.seconds)
