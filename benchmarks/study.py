@@ -25,7 +25,7 @@ from dlmap.study.ranking import rank
 from dlmap.study.result import ALPHA, Estimate, Ranking
 from dlmap.study.simulate import CARELESS, Habits, simulate
 
-MODELS, PHOTOS, OBSERVERS, TRIALS = 8, 20, 20, 120
+MODELS, TRIALS = 8, 120
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class Setting:
     habits: Habits = Habits()
     spread: float = 1.0
     equal: bool = False
+    photos: int = 20
+    observers: int = 20
 
 
 SETTINGS = (
@@ -44,6 +46,7 @@ SETTINGS = (
     Setting("scores half as far apart", spread=0.5),
     Setting("no tastes, photographs all alike", Habits(taste=0, photo_effect=0)),
     Setting("tastes and photographs differ twice as much", Habits(taste=0.6, photo_effect=0.8)),
+    Setting("10 observers, 6 photographs", photos=6, observers=10),
 )
 
 
@@ -102,8 +105,8 @@ def study(setting: Setting, rng: np.random.Generator) -> Outcome:
         scores[1] = scores[0]
     truth = {f"model-{k}": float(score) for k, score in enumerate(scores)}
     habits = replace(setting.habits, side_bias=float(rng.normal(0, 0.3)))
-    photos = [f"{k}.png" for k in range(PHOTOS)]
-    answers = simulate(truth, photos, OBSERVERS, int(rng.integers(2, 5)), TRIALS, habits, rng)
+    photos = [f"{k}.png" for k in range(setting.photos)]
+    answers = simulate(truth, photos, setting.observers, int(rng.integers(2, 5)), TRIALS, habits, rng)
     return compare(rank(answers), truth, population(truth, habits))
 
 

@@ -22,7 +22,7 @@ from .tally import Floats
 
 PRIOR = 10.0
 """Standard deviation of the prior, in logits: e ** 10 to 1 is no odd bet before the first answer."""
-ITERATIONS, TOLERANCE = 200, 1e-9
+ITERATIONS, TOLERANCE = 200, 1e-7
 
 
 def fit(counts: Floats) -> Floats:

@@ -9,12 +9,12 @@ from typing import Any
 from mslique import UserError, lightning_cli
 
 from .answers import Answer, read_answers, write_answers
+from .bounds import Bounds
 from .definition import Study
 
 
 def add_rank(steps: Any) -> None:
-    from .screening import Bounds
-
+    """Add ``rank`` to the parser of ``dlmap study``."""
     rank = steps.add_parser(
         "rank",
         help="rank the contestants by the observers' answers",
@@ -58,13 +58,15 @@ def add_rank(steps: Any) -> None:
 def _rank(options: argparse.Namespace) -> None:
     from .ranking import Options, rank
     from .ranking_report import write_ranking
-    from .screening import Bounds
 
     study, answers, output = _sources(options)
     bounds = Bounds(**{bound.name: getattr(options, bound.name) for bound in dataclasses.fields(Bounds)})
     chosen = Options(options.resamples, options.seed, options.correction, options.keep_all, bounds)
     ranking = rank(answers, study.contestants if study else (), chosen)
-    write_ranking(output, ranking, study)
+    try:
+        write_ranking(output, ranking, study)
+    except OSError as reason:
+        raise UserError(f"the ranking cannot be written to {output}: {reason}") from reason
     for s in ranking.standings:
         interval = f"{s.score.value:+.2f} [{s.score.low:+.2f}, {s.score.high:+.2f}]"
         sys.stdout.write(f"{s.rank:>3}  {interval}  {s.contestant}  ({s.groups})\n")
@@ -91,6 +93,7 @@ def _collected(study: Study) -> list[Answer]:
 
 
 def add_simulate(steps: Any) -> None:
+    """Add ``simulate`` to the parser of ``dlmap study``."""
     simulate = steps.add_parser(
         "simulate",
         help="answer a study by simulated observers, to try it out",

@@ -6,8 +6,9 @@ from scipy.special import expit
 
 from mslique import UserError
 
+from .bounds import Bounds
 from .groups import Correction
-from .screening import Bounds, Observer
+from .screening import Observer
 from .tally import Tally
 
 ALPHA = 0.05

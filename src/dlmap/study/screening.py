@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy.stats import binom, norm
 from mslique import UserError
 
 from .answers import Answer
+from .bounds import Bounds
 from .bradley_terry import design, fit_many
 from .design import DEGRADED, ORIGINAL
 from .tally import Mask, Tally
@@ -20,17 +21,6 @@ LEVEL = 0.01
 """How often a rule may exclude an observer who does look, by its own reckoning."""
 OTHERS = 5
 """Observers who must be left to tell what the others chose."""
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """The bounds of the rules; see :func:`screen`."""
-
-    fewest: int = field(default=10, metadata={"help": "answers to pairs that an observer must have given"})
-    attentive: float = field(default=0.95, metadata={"help": "share of catch trials that one who looks gets right"})
-    one_sided: float = field(default=0.9, metadata={"help": "share of answers that may fall on one side"})
-    fast: float = field(default=0.4, metadata={"help": "seconds below which nobody can have compared two pictures"})
-    fast_share: float = field(default=0.3, metadata={"help": "share of answers that may be as fast as that"})
 
 
 @dataclass(frozen=True)
@@ -57,10 +47,13 @@ def screen(answers: Sequence[Answer], tally: Tally, bounds: Bounds) -> list[Obse
     """Every observer of ``tally`` with the reasons for which the answers should not count.
 
     By conduct: too few answers; fewer catch trials right than one who looks gets in 99 % of sessions; nearly all
-    answers on one side; too many answers too fast to have compared. Then, among those left, a coin-flipper: whose
-    agreement with the ranking of all others is neither better nor worse than chance (binomial test, 5 %) although that
-    ranking lets expect more (1 %), and whose catch trials a coin could have got right as well (1 %). One who gets
-    them right, or steadily disagrees, has another taste and stays.
+    answers on one side; too many answers too fast to have compared. Then, if more than ``OTHERS`` are left, the
+    coin-flippers among them: whose agreement with the ranking of all others is neither better nor worse than chance
+    (binomial test, 5 %) although that ranking lets expect more (1 %), and whose catch trials a coin could have got
+    right as well (1 %). One who gets them right, or steadily disagrees, has another taste and stays.
+
+    Raises:
+        UserError: a catch trial does not say which side is right.
     """
     given: dict[str, list[Answer]] = defaultdict(list)
     for answer in answers:

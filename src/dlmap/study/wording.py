@@ -2,8 +2,9 @@
 
 from scipy.special import expit
 
+from .bounds import Bounds
 from .result import ALPHA, Ranking
-from .screening import Bounds, catch_rule, usual_catches
+from .screening import OTHERS, catch_rule, usual_catches
 from .simulate import is_simulated
 
 
@@ -69,6 +70,6 @@ def _rules(bounds: Bounds) -> list[str]:
         f"fewer than {bounds.fewest} answers",
         f"more than {bounds.one_sided:.0%} of them on one side",
         f"more than {bounds.fast_share:.0%} of them within {bounds.fast:g} s",
-        "agreement with all others like a coin's although their ranking lets expect more, where catch trials do not"
-        " prove attention",
+        f"agreement with all others (at least {OTHERS}) like a coin's although their ranking lets expect more, where"
+        " catch trials do not prove attention",
     ]

@@ -142,6 +142,12 @@ def test_simulated_answers_stay_apart_from_others(
     elsewhere = tmp_path / "simulated.csv"
     assert main([*simulate, "--output", str(elsewhere)]) == 0
     assert len(read_answers(elsewhere)) == 3 * (10 + 8 + 3)
+    (study / "answers.sqlite").unlink()
+    output = tmp_path / "out"
+    assert main(["study", "rank", str(study), "--answers", str(elsewhere), "--output", str(output)]) == 0
+    assert len(data_of(output / "ranking.html")["examples"]) == 4
+    assert main(["study", "rank", str(study), "--answers", str(elsewhere), "--output", str(elsewhere)]) == 1
+    assert f"cannot be written to {elsewhere}" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")

@@ -5,7 +5,8 @@ import pytest
 from scipy.stats import binom
 
 from dlmap.study import Answer
-from dlmap.study.screening import Bounds, Observer, catch_rule, screen
+from dlmap.study.bounds import Bounds
+from dlmap.study.screening import Observer, catch_rule, screen
 from dlmap.study.simulate import CARELESS, Habits, simulate
 from dlmap.study.tally import Tally
 from mslique import UserError
@@ -81,6 +82,11 @@ def test_bounds_can_be_moved() -> None:
     answers = crowd() + pairs("x", 9) + pairs("y", seconds=0.3)
     assert reasons(answers, Bounds(fewest=5, fast=0.2)) == {}
     assert reasons(answers, Bounds(fewest=61)).keys() == {"x", "y", *map(str, range(7))}
+
+
+def test_impossible_bounds_are_refused() -> None:
+    with pytest.raises(UserError, match="--one-sided is a share between 0 and 1, got 90"):
+        Bounds(one_sided=90)
 
 
 def test_where_contestants_are_equal_agreement_says_nothing() -> None:
