@@ -33,7 +33,7 @@ class Thumbnails:
     def save(self, name: str, before: Image.Image, after: Image.Image) -> None:
         """Write both, shrunk by the caller or not."""
         for kind, picture in (("before", before), ("after", after)):
-            write_bytes(self._path(name, kind), _webp(shrink(picture)))
+            write_bytes(self._path(name, kind), webp(shrink(picture)))
 
     def as_uris(self, name: str, many: bool) -> list[str] | None:
         """Data URIs of before and after, or None if they are not there."""
@@ -47,7 +47,8 @@ class Thumbnails:
         return self.folder / digest[:2] / f"{digest}-{kind}"
 
 
-def _webp(picture: Image.Image, quality: int = 80) -> bytes:
+def webp(picture: Image.Image, quality: int = 80) -> bytes:
+    """The picture as a lossy WebP file."""
     buffer = io.BytesIO()
     picture.save(buffer, format="WEBP", quality=quality, method=2)  # the default, 4, takes half as long again
     return buffer.getvalue()
@@ -58,5 +59,10 @@ def _uri(path: Path, many: bool) -> str:
     if many:
         with Image.open(path) as picture:
             if max(picture.size) > SIDE_OF_MANY:
-                data = _webp(shrink(picture, SIDE_OF_MANY), quality=75)
-    return f"data:image/webp;base64,{base64.b64encode(data).decode()}"
+                data = webp(shrink(picture, SIDE_OF_MANY), quality=75)
+    return data_uri(data, "webp")
+
+
+def data_uri(data: bytes, kind: str) -> str:
+    """An image file of this kind ("webp", "png") as an address that holds the whole of it."""
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

@@ -4,7 +4,7 @@ import datetime
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,25 @@ class Store:
         )
         with self._transaction() as connection:
             return [Answer(*row) for row in connection.execute(query)]
+
+    def enter(self, answers: Iterable[Answer], facts: dict[str, Any]) -> bool:
+        """Enter answers given elsewhere, all or none, if nobody has taken part yet; returns whether they were."""
+        with self._transaction() as connection:
+            if connection.execute("SELECT 1 FROM observers").fetchone() is not None:
+                return False
+            given: dict[str, list[Answer]] = {}
+            for answer in answers:
+                given.setdefault(answer.observer, []).append(answer)
+            for observer, theirs in given.items():
+                connection.execute("INSERT INTO observers VALUES (?, ?, ?)", [observer, _now(), json.dumps(facts)])
+                connection.executemany(
+                    "INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    [
+                        (observer, n, a.kind, a.photo, a.left, a.right, a.choice, a.seconds, a.time or _now())
+                        for n, a in enumerate(theirs)
+                    ],
+                )
+            return True
 
     def facts(self) -> dict[str, dict[str, Any]]:
         """What the page told about each observer's screen, by observer."""
