@@ -2,7 +2,7 @@
 
     python benchmarks/solvers.py PHOTOS OUT [--limit N] [--settings edict:20:1.0 obelm:20:0.5 ...] [OPTIONS OF predict]
 
-Every setting SOLVER:STEPS:STEP_SIZE is one run of benchmarks/restoration.py, in OUT/SETTING, on the same degraded crops with
+Every setting SOLVER:STEPS:STEP_SIZE is one run of restoration.py, in OUT/SETTING, on the same degraded crops and with
 the same number of iterations. EDICT calls the network twice a step, BDIA and O-BELM once: so 20 steps of EDICT have an
 equal number of steps with 20, and of calls with 40, of the others. Seconds are those of results.csv.
 """
