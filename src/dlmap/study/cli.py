@@ -97,7 +97,8 @@ def _add_score(steps: Any) -> None:
         description="Scores every picture with every contestant's quality model (of a study of enhancers: with the one"
         " that refined them) and measures how far it is from its original. Writes STUDY/scores.csv, fidelity.csv,"
         " matrix.csv and matrix.png: a cell is the share of comparisons, with each other contestant on each photograph,"
-        " that the row's contestant wins in the eyes of the column's model.",
+        " that the row's contestant wins in the eyes of the column's model. A model compares the others among"
+        " themselves, without the pictures that were made to please it.",
     )
     score.add_argument("study", type=Path, metavar="STUDY", help="folder that dlmap study create made")
     score.add_argument("--quality", nargs="+", default=[], metavar="MODEL", help=f"further judges: {MODELS}")

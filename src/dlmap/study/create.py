@@ -11,10 +11,10 @@ from lightning.pytorch.utilities import rank_zero_info
 from mslique import UserError
 
 from ..images import write_bytes
-from ..plan import Task
+from ..plan import Task, find
 from . import models
 from .base import Base
-from .definition import FILE, Study, check_name
+from .definition import FILE, Study
 from .entries import Entry, default_name, overlay, recorded
 from .stimuli import Errors, copy_outputs, errors_of_run, save_originals
 from .store import Store
@@ -40,9 +40,8 @@ def create_of_models(base: Base, entries: Mapping[str, Entry], calibrated: bool,
     """
     base.check_quality_is_free()
     models.check(entries, calibrated)
-    record = {**_record(base), "models": dict(entries)}
-    _check_unanswered(base.study, list(entries), record)
     tasks = base.tasks()
+    study = _begin(base, list(entries), tasks, {"models": dict(entries)})
     errors = save_originals(tasks, base.study / "originals")
     if not calibrated:
         entries = _calibrated(base.study, entries)
@@ -52,8 +51,7 @@ def create_of_models(base: Base, entries: Mapping[str, Entry], calibrated: bool,
         write_bytes(config, overlay(entry).encode())
         options = [*base.options, "--config", str(config), "--data.folder", base.photos]
         errors = _predict(base.study, name, options, inputs, predict) | errors
-    judges = {"judges": dict(entries), "own": {name: name for name in entries}}
-    _save(base.study, list(entries), tasks, errors, record | judges)
+    _finish(study, errors, {"judges": dict(entries), "own": {name: name for name in entries}})
     return errors
 
 
@@ -63,13 +61,14 @@ def create_of_enhancers(base: Base, folders: Mapping[str, Path], predict: Predic
     Args:
         folders: with their outputs, by enhancer.
     """
+    for folder in folders.values():
+        find(folder)
     refined = {name: f"{name}+MAP" for name in folders}
     contestants = [contestant for pair in refined.items() for contestant in pair]
     judge = default_name(base.quality)
     models.check({judge: base.quality}, calibrated=True)
-    record = {**_record(base), "enhancers": {name: str(folder) for name, folder in folders.items()}}
-    _check_unanswered(base.study, contestants, record)
     tasks = base.tasks()
+    study = _begin(base, contestants, tasks, {"enhancers": {name: str(folder) for name, folder in folders.items()}})
     errors = save_originals(tasks, base.study / "originals")
     for name, folder in folders.items():
         copies = base.study / "outputs" / name
@@ -80,28 +79,33 @@ def create_of_enhancers(base: Base, folders: Mapping[str, Path], predict: Predic
             raise UserError(f"no picture in {folder} can be used; first: {next(iter(errors.values()))}")
         options = [*base.options, "--data.folder", str(copies), *EVERY_PHOTO]
         errors |= _predict(base.study, refined[name], options, [(photo, photo) for photo in photos], predict)
-    judges = {"judges": {judge: base.quality}, "own": dict.fromkeys(contestants, judge)}
-    _save(base.study, contestants, tasks, errors, record | judges)
+    _finish(study, errors, {"judges": {judge: base.quality}, "own": dict.fromkeys(contestants, judge)})
     return errors
 
 
-def _record(base: Base) -> dict[str, Any]:
-    """What decides the pictures, apart from what the contestants differ in."""
-    return {"photos": base.photos, "model": base.settings["model"]}
+def _begin(base: Base, contestants: Sequence[str], tasks: Sequence[Task], sources: Mapping[str, Any]) -> Study:
+    """The study as it will be if nothing fails; a definition that is there keeps its token, question and seed.
 
-
-def _check_unanswered(folder: Path, contestants: Sequence[str], record: Mapping[str, Any]) -> None:
-    """Refuse other contestants or settings once observers have seen what there was."""
-    for name in contestants:
-        check_name(name)
-    if not (folder / FILE).is_file():
-        return
-    old = Study.load(folder)
-    same = old.contestants == tuple(contestants) and all(old.details.get(key) == record[key] for key in record)
+    Raises:
+        UserError: the contestants' names, or their number, are wrong; or observers have answered to other pictures.
+    """
+    # what decides the pictures
+    details = {"photos": base.photos, "model": base.settings["model"], **sources}
+    photos = tuple(task.output.as_posix() for task in tasks)
+    if not (base.study / FILE).is_file():
+        return Study(base.study, tuple(contestants), photos, secrets.token_urlsafe(16), details=details)
+    old = Study.load(base.study)
+    same = old.contestants == tuple(contestants) and details.items() <= old.details.items()
     if not same and old.answers.is_file() and Store(old.answers).answers():
-        raise UserError(
-            f"{folder} has answers already, to other pictures than these would be: give another folder for the study"
-        )
+        raise UserError(f"{base.study} has answers already, to other pictures than these would be: give another folder")
+    return replace(old, contestants=tuple(contestants), photos=photos, details=details)
+
+
+def _finish(study: Study, errors: Errors, judges: dict[str, Any]) -> None:
+    photos = tuple(photo for photo in study.photos if photo not in errors)
+    if not photos:
+        raise UserError(f"no photograph is left that every contestant has; first: {next(iter(errors.values()))}")
+    replace(study, photos=photos, details=study.details | judges).save()
 
 
 def _calibrated(folder: Path, entries: Mapping[str, Entry]) -> dict[str, Entry]:
@@ -139,14 +143,3 @@ def _changed(output: Path) -> int | None:
     """When results.csv was written, or None; a run that comes to its end writes it."""
     table = output / "results.csv"
     return table.stat().st_mtime_ns if table.is_file() else None
-
-
-def _save(
-    folder: Path, contestants: Sequence[str], tasks: Sequence[Task], errors: Errors, details: dict[str, Any]
-) -> None:
-    photos = tuple(photo for task in tasks if (photo := task.output.as_posix()) not in errors)
-    if (folder / FILE).is_file():
-        study = replace(Study.load(folder), contestants=tuple(contestants), photos=photos, details=details)
-    else:
-        study = Study(folder, tuple(contestants), photos, secrets.token_urlsafe(16), details=details)
-    study.save()

@@ -2,7 +2,8 @@
 
 A judge's preference for a contestant is the share of comparisons, with every other contestant on every photograph,
 that it wins by that judge's score; a tie counts half. 0.5 is no preference. Shares, unlike mean scores, compare judges
-of any scale, and a column always sums to half the number of contestants.
+of any scale. Pictures that were made to please a judge win in its eyes, whatever they are worth: so with those it
+compares no other contestant, and what it says of the others is not pulled down by them [ours].
 """
 
 import csv
@@ -24,7 +25,7 @@ class Matrix:
     Args:
         contestants: C names.
         judges: J names.
-        preference: (C, J), in [0, 1].
+        preference: (C, J), in [0, 1]; nan where the judge has nothing to compare.
         own: (C, J), whether that judge is the model that the contestant's ascent followed. In a study of enhancers all
             rows have the same one, those without an ascent too: it is not neutral between them.
         by_others: (C,), mean preference of the other judges; nan if there are none.
@@ -45,25 +46,26 @@ class Matrix:
         """Whether its own judge prefers a contestant (more than half of the comparisons) and no other one does."""
         liked = self.preference > 0.5
         mine, others = (liked & self.own).any(axis=1), (liked & ~self.own).any(axis=1)
-        return np.asarray(mine & ~others & ~self.own.all(axis=1))
+        return np.asarray(mine & ~others & ~np.isnan(self.by_others))
 
     def text(self) -> str:
-        """A line a contestant, and what is to be said of those that only the model of the ascent likes."""
-        lines = []
+        """A line a contestant, and a sentence on each that only the model of its ascent likes."""
+        lines = ["comparisons won:\n"]
         for row, name in enumerate(self.contestants):
-            others = f"{self.by_others[row]:.0%}" if self.by_others[row] >= 0 else "(there are none)"
-            said = [
-                f"{self.judges[k]}, which the ascent followed, {self.preference[row, k]:.0%}" for k in self._own(row)
+            shares = [
+                f"{self.preference[row, k]:.0%} by {judge}, which the ascent followed" for k, judge in self._own(row)
             ]
-            lines.append("; ".join([f"{name}: preferred by the other judges {others}", *said]) + "\n")
+            if not np.isnan(self.by_others[row]):
+                shares.insert(0, f"{self.by_others[row]:.0%} by the other judges")
+            lines.append(f"{name}: {', '.join(shares)}\n")
         for row, name in enumerate(self.contestants):
             if self.only_by_itself[row]:
-                judge = self.judges[self._own(row)[0]]
-                lines.append(f"{name} is liked only by itself: {judge} prefers its pictures, no other judge does\n")
+                judges = " and ".join(judge for _, judge in self._own(row))
+                lines.append(f"{name} is liked only by itself: {judges} prefers its pictures, no other judge does\n")
         return "".join(lines)
 
-    def _own(self, row: int) -> list[int]:
-        return [column for column, mine in enumerate(self.own[row]) if mine]
+    def _own(self, row: int) -> list[tuple[int, str]]:
+        return [(k, judge) for k, judge in enumerate(self.judges) if self.own[row, k]]
 
     def write(self, path: Path) -> None:
         """Write matrix.csv, atomically."""
@@ -90,11 +92,11 @@ def make_matrix(
         own: by contestant, as of :class:`Matrix`.
     """
     wins = (scores[..., :, None] > scores[..., None, :]) + 0.5 * (scores[..., :, None] == scores[..., None, :])
-    count = len(contestants)
-    preference = ((wins.sum(axis=3) - 0.5) / (count - 1)).mean(axis=1).T  # a contestant ties with itself
-    over = (scores > originals[..., None]).mean(axis=1).T
     mine = np.array([[own.get(name) == judge for judge in judges] for name in contestants])
-    by_others, over_original = (_mean_where(values, ~mine) for values in (preference, over))
+    compared = (mine.T[:, :, None] | ~mine.T[:, None, :]) & ~np.eye(len(contestants), dtype=bool)  # (J, C, C)
+    preference = _mean_where(wins.mean(axis=1), compared).T
+    by_others = _mean_where(preference, ~mine & ~np.isnan(preference))
+    over_original = _mean_where((scores > originals[..., None]).mean(axis=1).T, ~mine)
     order = np.argsort(-np.nan_to_num(by_others, nan=-1), kind="stable")
     return Matrix(
         contestants=tuple(contestants[k] for k in order),
@@ -108,6 +110,6 @@ def make_matrix(
 
 
 def _mean_where(values: Array, where: NDArray[np.bool_]) -> Array:
-    """Means of rows over the elements that count; nan where none does."""
-    count = where.sum(axis=1)
-    return np.where(count > 0, (values * where).sum(axis=1) / np.maximum(count, 1), np.nan)
+    """Means along the last axis over the elements that count; nan where none does."""
+    count = where.sum(axis=-1)
+    return np.where(count > 0, np.where(where, values, 0).sum(axis=-1) / np.maximum(count, 1), np.nan)

@@ -21,39 +21,43 @@ def scores() -> tuple[np.ndarray, np.ndarray]:
 
 def test_a_model_liked_only_by_itself_is_exposed(tmp_path: Path) -> None:
     matrix = make_matrix(NAMES, NAMES, OWN, *scores())
-    assert matrix.contestants == ("a", "b", "selfish")
-    np.testing.assert_allclose(matrix.preference, [[1, 1, 0], [0.5, 0.5, 0.5], [0, 0, 1]])
-    np.testing.assert_allclose(matrix.by_others, [0.5, 0.5, 0])
-    np.testing.assert_allclose(matrix.over_original, [0.5, 0, 0.5])
+    assert matrix.contestants == ("b", "a", "selfish")
+    np.testing.assert_allclose(matrix.preference, [[1, 0.5, 1], [1, 1, 0], [0, 0, 1]])
+    np.testing.assert_allclose(matrix.by_others, [1, 0.5, 0])
+    np.testing.assert_allclose(matrix.over_original, [0, 0.5, 0.5])
     assert matrix.only_by_itself.tolist() == [False, False, True]
     assert "selfish is liked only by itself" in matrix.text() and "a is liked" not in matrix.text()
     matrix.write(tmp_path / "matrix.csv")
     rows = list(csv.DictReader((tmp_path / "matrix.csv").open()))
-    assert [row["contestant"] for row in rows] == ["a", "b", "selfish"]
+    assert [row["contestant"] for row in rows] == ["b", "a", "selfish"]
     assert [row["liked_only_by_itself"] for row in rows] == ["no", "no", "yes"]
-    assert rows[2]["selfish"] == "1.0000" and rows[0]["preferred_by_the_others"] == "0.5000"
+    assert rows[2]["selfish"] == "1.0000" and rows[1]["preferred_by_the_others"] == "0.5000"
 
 
 def test_preference_counts_comparisons_and_halves_ties() -> None:
     rng = np.random.default_rng(0)
     values, originals = rng.integers(0, 4, (2, 5, 4)).astype(float), rng.integers(0, 4, (2, 5)).astype(float)
-    names = ("a", "b", "c", "d")
-    matrix = make_matrix(names, ("x", "y"), {}, values, originals)
-    wins = np.zeros((4, 2))
+    names, judges, own = ("a", "b", "c", "d"), ("x", "y"), {"a": "x", "b": "y"}
+    matrix = make_matrix(names, judges, own, values, originals)
+    won = np.zeros((4, 2))
     for j, p, (one, other) in ((j, p, pair) for j in range(2) for p in range(5) for pair in permutations(range(4), 2)):
-        wins[one, j] += {True: 1, False: 0}[values[j, p, one] > values[j, p, other]]
-        wins[one, j] += 0.5 * (values[j, p, one] == values[j, p, other])
+        if own.get(names[one]) == judges[j] or own.get(names[other]) != judges[j]:
+            won[one, j] += (values[j, p, one] > values[j, p, other]) + 0.5 * (values[j, p, one] == values[j, p, other])
+    count = 5 * np.array([[3, 2], [2, 3], [2, 2], [2, 2]])
     order = [names.index(name) for name in matrix.contestants]
-    np.testing.assert_allclose(matrix.preference, wins[order] / 15)
-    np.testing.assert_allclose(matrix.by_others, wins[order].mean(axis=1) / 15)
-    assert list(matrix.by_others) == sorted(matrix.by_others, reverse=True) and not matrix.only_by_itself.any()
+    np.testing.assert_allclose(matrix.preference, (won / count)[order])
+    means = {"a": won[0, 1] / 10, "b": won[1, 0] / 10, "c": won[2].sum() / 20, "d": won[3].sum() / 20}
+    np.testing.assert_allclose(matrix.by_others, [means[name] for name in matrix.contestants])
+    assert list(matrix.by_others) == sorted(matrix.by_others, reverse=True)
 
 
-def test_without_another_judge_nobody_is_blamed() -> None:
+def test_without_a_neutral_judge_nobody_is_blamed() -> None:
+    pair = make_matrix(NAMES[:2], NAMES[:2], OWN, np.array([[[2.0, 1.0]], [[1.0, 2.0]]]), np.zeros((2, 1)))
+    assert np.isnan(pair.by_others).all() and not pair.only_by_itself.any()
     values, originals = scores()
     matrix = make_matrix(NAMES, ("q",), dict.fromkeys(NAMES, "q"), values[:1], originals[:1])
     assert np.isnan(matrix.by_others).all() and not matrix.only_by_itself.any()
-    assert "a: preferred by the other judges: (there are none); q, which the ascent followed: 100%" in matrix.text()
+    assert "\na: 100% by q, which the ascent followed\n" in matrix.text()
 
 
 @pytest.mark.parametrize("count", [2, 12])
