@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Matrix:
-    """Rows are contestants, those that the other judges prefer first.
+    """Rows are contestants, those that the other judges prefer first; columns are judges, in the same order.
 
     Args:
         contestants: C names.
@@ -97,14 +97,16 @@ def make_matrix(
     preference = _mean_where(wins.mean(axis=1), compared).T
     by_others = _mean_where(preference, ~mine & ~np.isnan(preference))
     over_original = _mean_where((scores > originals[..., None]).mean(axis=1).T, ~mine)
-    order = np.argsort(-np.nan_to_num(by_others, nan=-1), kind="stable")
+    rows = np.argsort(-np.nan_to_num(by_others, nan=-1), kind="stable")
+    first = np.where(mine.any(axis=0), mine[rows].argmax(axis=0), len(contestants))
+    columns = np.argsort(first, kind="stable")  # so that what is a contestant's own lies on the diagonal
     return Matrix(
-        contestants=tuple(contestants[k] for k in order),
-        judges=judges,
-        preference=preference[order],
-        own=mine[order],
-        by_others=by_others[order],
-        over_original=over_original[order],
+        contestants=tuple(contestants[k] for k in rows),
+        judges=tuple(judges[k] for k in columns),
+        preference=preference[rows][:, columns],
+        own=mine[rows][:, columns],
+        by_others=by_others[rows],
+        over_original=over_original[rows],
         photos=scores.shape[1],
     )
 

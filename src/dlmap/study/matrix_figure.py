@@ -11,7 +11,7 @@ from ..images import write_atomically
 from .matrix import Array, Matrix
 
 COLOURS = "PuOr"  # purple is preferred, orange is not: told apart in any colour vision
-SUMMARY = ("preferred\nby the others", "above the\noriginal")
+SUMMARY = ("comparisons won", "above the original")
 
 
 def draw_matrix(matrix: Matrix, path: Path) -> None:
@@ -24,16 +24,19 @@ def draw_matrix(matrix: Matrix, path: Path) -> None:
     _cells(right, summary, list(SUMMARY))
     flags = matrix.only_by_itself
     names = [
-        f"{name}\nonly by itself" if alone else name for name, alone in zip(matrix.contestants, flags, strict=True)
+        f"{name}\nliked only by itself" if alone else name
+        for name, alone in zip(matrix.contestants, flags, strict=True)
     ]
     left.set_yticks(range(rows), names)
     for label, alone in zip(left.get_yticklabels(), flags, strict=True):
         label.set_fontweight("bold" if alone else "normal")
     for row, column in np.argwhere(matrix.own):
-        left.add_patch(Rectangle((column - 0.47, row - 0.47), 0.94, 0.94, fill=False, linewidth=2.5, edgecolor="black"))
+        for colour, width in (("black", 5), ("white", 2)):
+            frame = Rectangle((column - 0.45, row - 0.45), 0.9, 0.9, fill=False, linewidth=width, edgecolor=colour)
+            left.add_patch(frame)
     left.set_ylabel("contestant")
-    left.set_title("share of comparisons won, by judge", fontsize=10)
-    right.set_title("judges that are not\nits own", fontsize=10)
+    left.set_title("% of comparisons won, by judge", fontsize=10)
+    right.set_title("%, all judges\nbut its own", fontsize=10)
     figure.supxlabel(
         f"{matrix.photos} photographs; 50: no preference; framed: the model that the ascent followed",
         fontsize=9,
@@ -47,7 +50,7 @@ def _cells(axes: Axes, values: Array, names: list[str]) -> None:
     axes.imshow(values, cmap=COLOURS, vmin=0, vmax=1, aspect="auto")
     for (row, column), value in np.ndenumerate(values):
         text = "–" if np.isnan(value) else f"{100 * value:.0f}"
-        axes.text(column, row, text, ha="center", va="center", color="white" if abs(value - 0.5) > 0.3 else "black")
+        axes.text(column, row, text, ha="center", va="center", color="white" if abs(value - 0.5) > 0.27 else "black")
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor")
     axes.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(len(values) + 1) - 0.5, minor=True)

@@ -21,8 +21,8 @@ def scores() -> tuple[np.ndarray, np.ndarray]:
 
 def test_a_model_liked_only_by_itself_is_exposed(tmp_path: Path) -> None:
     matrix = make_matrix(NAMES, NAMES, OWN, *scores())
-    assert matrix.contestants == ("b", "a", "selfish")
-    np.testing.assert_allclose(matrix.preference, [[1, 0.5, 1], [1, 1, 0], [0, 0, 1]])
+    assert matrix.contestants == matrix.judges == ("b", "a", "selfish")
+    np.testing.assert_allclose(matrix.preference, [[0.5, 1, 1], [1, 1, 0], [0, 0, 1]])
     np.testing.assert_allclose(matrix.by_others, [1, 0.5, 0])
     np.testing.assert_allclose(matrix.over_original, [0, 0.5, 0.5])
     assert matrix.only_by_itself.tolist() == [False, False, True]
@@ -45,7 +45,8 @@ def test_preference_counts_comparisons_and_halves_ties() -> None:
             won[one, j] += (values[j, p, one] > values[j, p, other]) + 0.5 * (values[j, p, one] == values[j, p, other])
     count = 5 * np.array([[3, 2], [2, 3], [2, 2], [2, 2]])
     order = [names.index(name) for name in matrix.contestants]
-    np.testing.assert_allclose(matrix.preference, (won / count)[order])
+    columns = [judges.index(name) for name in matrix.judges]
+    np.testing.assert_allclose(matrix.preference, (won / count)[order][:, columns])
     means = {"a": won[0, 1] / 10, "b": won[1, 0] / 10, "c": won[2].sum() / 20, "d": won[3].sum() / 20}
     np.testing.assert_allclose(matrix.by_others, [means[name] for name in matrix.contestants])
     assert list(matrix.by_others) == sorted(matrix.by_others, reverse=True)
