@@ -102,11 +102,10 @@ def _add_score(steps: Any) -> None:
     )
     score.add_argument("study", type=Path, metavar="STUDY", help="folder that dlmap study create made")
     score.add_argument("--quality", nargs="+", default=[], metavar="MODEL", help=f"further judges: {MODELS}")
-    score.add_argument("--device", help="of the models (default: cuda where there is one, or cpu)")
     score.set_defaults(run=lambda options: lightning_cli.sentence(_score, options))
 
 
 def _score(options: argparse.Namespace) -> None:
     from .score import score
 
-    sys.stdout.write(score(options.study, options.quality, options.device).text())
+    sys.stdout.write(score(options.study, options.quality).text())

@@ -89,7 +89,6 @@ def _begin(base: Base, contestants: Sequence[str], tasks: Sequence[Task], source
     Raises:
         UserError: the contestants' names, or their number, are wrong; or observers have answered to other pictures.
     """
-    # what decides the pictures
     details = {"photos": base.photos, "model": base.settings["model"], **sources}
     photos = tuple(task.output.as_posix() for task in tasks)
     if not (base.study / FILE).is_file():

@@ -24,12 +24,11 @@ from .matrix import Matrix, make_matrix
 from .matrix_figure import draw_matrix
 
 
-def score(folder: Path, further: Sequence[str], device: str | None = None) -> Matrix:
+def score(folder: Path, further: Sequence[str]) -> Matrix:
     """Write scores.csv, fidelity.csv, matrix.csv and matrix.png of a study.
 
     Args:
         further: judges beside the contestants' own, as :func:`dlmap.study.entries.from_texts` takes them.
-        device: of the models; by default CUDA's, where there is one.
 
     Raises:
         UserError: no such study, or a judge cannot be used.
@@ -40,7 +39,7 @@ def score(folder: Path, further: Sequence[str], device: str | None = None) -> Ma
     judges = known | _further(study, known, further)
     if not judges:
         raise UserError(f"{folder} does not tell of a quality model: give judges (--quality)")
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     _write(folder / "fidelity.csv", ("photo", "contestant", "fidelity", "psnr", "ssim"), _fidelities(study))
     pictures = (ORIGINAL, *study.contestants)
     calibrated, rows = np.zeros((len(judges), len(study.photos), len(pictures))), []

@@ -58,7 +58,7 @@ def table(path: Path) -> list[dict[str, str]]:
 
 
 def test_the_model_that_only_itself_likes_is_exposed(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["study", "score", str(study.folder), "--device", "cpu"]) == 0
+    assert cli.main(["study", "score", str(study.folder)]) == 0
     printed = capsys.readouterr().out
     assert "bright: 50% by the other judges, 100% by bright, which the ascent followed\n" in printed
     assert "dark is liked only by itself: dark prefers its pictures, no other judge does" in printed
@@ -79,7 +79,7 @@ def test_the_model_that_only_itself_likes_is_exposed(study: Study, capsys: pytes
 
 
 def test_distances_to_the_original(study: Study) -> None:
-    assert cli.main(["study", "score", str(study.folder), "--device", "cpu"]) == 0
+    assert cli.main(["study", "score", str(study.folder)]) == 0
     rows = {(row["photo"], row["contestant"]): row for row in table(study.folder / "fidelity.csv")}
     assert len(rows) == 6
     for photo in study.photos:
@@ -103,7 +103,7 @@ def test_further_judges(
         "dlmap.study.models.fitted",
         lambda entries, *_: {k: {**e, "init_args": {**e["init_args"], **constants}} for k, e in entries.items()},
     )
-    command = ["study", "score", str(study.folder), "--device", "cpu", "--quality"]
+    command = ["study", "score", str(study.folder), "--quality"]
     assert cli.main([*command, f"mslique:{tmp_path / 'quality'}"]) == 0
     rows = [row for row in table(study.folder / "scores.csv") if row["judge"] == "quality"]
     model = MSLIQEQuality(str(tmp_path / "quality"), 3.0, 0.5)
