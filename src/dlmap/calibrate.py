@@ -1,7 +1,7 @@
 """``dlmap calibrate``: the constants that put the scores of a quality model on a scale of 0 to 100."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ def load_raw(quality: str, options: dict[str, Any]) -> tuple[nn.Module, dict[str
     return MSLIQEQuality(quality).model, entry
 
 
-def fit(model: nn.Module, samples: Iterable[Labelled]) -> Fit:
+def fit(model: Callable[[Tensor], Tensor], samples: Iterable[Labelled]) -> Fit:
     """Least-squares constants of 100 / (1 + exp(-(score - center) / scale)) against the labels.
 
     Raises:

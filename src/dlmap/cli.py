@@ -20,7 +20,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     parser = _parser()
     options, rest = parser.parse_known_args(args)
-    if rest and options.run is not _enhance:
+    if rest and not getattr(options, "passes_on", False):
         parser.error(f"unknown arguments: {' '.join(rest)}")
     options.further = rest
     run: Callable[[argparse.Namespace], int] = options.run
@@ -88,7 +88,7 @@ def _add_enhance(commands: Any) -> None:
     )
     enhance.add_argument("--overwrite", action="store_true", help="do again what is done")
     enhance.add_argument("--limit", type=int, metavar="N", help="only the first N photographs, by name")
-    enhance.set_defaults(run=_enhance)
+    enhance.set_defaults(run=_enhance, passes_on=True)
 
 
 def _add_calibrate(commands: Any) -> None:

@@ -3,8 +3,9 @@
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,8 @@ class PyiqaMetric(nn.Module):
         _check_name(name, mode)
         self.metric = _create(name, options or {}).requires_grad_(False)
         self.lower_better = bool(self.metric.lower_better)
-        self._probe(mode)
+        clean, _ = probes()
+        check_gradient(name, self if mode == "NR" else partial(self, reference=clean))
 
     def forward(self, images: Tensor, reference: Tensor | None = None) -> Tensor:
         """(B, 3, H, W) in [0, 1], and references of the same shape if the metric has them -> raw scores (B,).
@@ -59,19 +61,24 @@ class PyiqaMetric(nn.Module):
             size = " x ".join(map(str, images.shape[-2:]))
             raise UserError(f"{self.name} cannot score an image of {size} pixels: {_short(reason)}") from reason
 
-    @torch.enable_grad()
-    def _probe(self, mode: str) -> None:
-        """Refuse a metric without a usable gradient on a smooth random image and a noisy version of it."""
-        probe, noisy = probes()
-        noisy.requires_grad_()
-        score = self(noisy, probe) if mode == "FR" else self(noisy)
-        try:
-            (gradient,) = torch.autograd.grad(score.sum(), noisy)
-        except RuntimeError as reason:  # no graph, or an operation without a derivative
-            raise UserError(f"{self.name} cannot be optimised: it is not differentiable ({_short(reason)})") from reason
-        if not gradient.isfinite().all() or not gradient.any():
-            kind = "zero" if gradient.isfinite().all() else "not finite"
-            raise UserError(f"{self.name} cannot be optimised: its gradient with respect to the image is {kind}")
+
+@torch.enable_grad()
+def check_gradient(name: str, score: Callable[[Tensor], Tensor]) -> None:
+    """Try ``score``, (B, 3, H, W) in [0, 1] -> (B,), on a noisy version of a smooth random image.
+
+    Raises:
+        UserError: it has no usable gradient with respect to the image.
+    """
+    _, noisy = probes()
+    noisy.requires_grad_()
+    value = score(noisy).sum()
+    try:
+        (gradient,) = torch.autograd.grad(value, noisy)
+    except RuntimeError as reason:  # no graph, or an operation without a derivative
+        raise UserError(f"{name} cannot be optimised: it is not differentiable ({_short(reason)})") from reason
+    if not gradient.isfinite().all() or not gradient.any():
+        kind = "zero" if gradient.isfinite().all() else "not finite"
+        raise UserError(f"{name} cannot be optimised: its gradient with respect to the image is {kind}")
 
 
 def probes() -> tuple[Tensor, Tensor]:

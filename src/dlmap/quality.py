@@ -1,6 +1,6 @@
 """Quality models on a common scale: 0 (worst) to 100 (best)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -54,12 +54,16 @@ class MSLIQEQuality(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] -> (B,) in [0, 100]; differentiable."""
-        if self.piece is None or max(images.shape[-2:]) <= self.piece:
-            return self._whole(images)
-        return mean_over_pieces(self._whole, images, self.piece)
+        return self._over_pieces(lambda piece: self.calibration(self.model(piece)), images)
 
-    def _whole(self, images: Tensor) -> Tensor:
-        return self.calibration(self.model(images))
+    def raw(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1] -> (B,), before the calibration; differentiable."""
+        return self._over_pieces(self.model, images)
+
+    def _over_pieces(self, score: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+        if self.piece is None or max(images.shape[-2:]) <= self.piece:
+            return score(images)
+        return mean_over_pieces(score, images, self.piece)
 
 
 class PyiqaQuality(nn.Module):
@@ -104,7 +108,16 @@ class PyiqaQuality(nn.Module):
         Raises:
             UserError: the metric does not take images of this size.
         """
-        return self.calibration(self.model(images))
+        return self.calibration(self.raw(images))
+
+    def raw(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1] -> (B,), before the calibration, higher is better; differentiable.
+
+        Raises:
+            UserError: the metric does not take images of this size.
+        """
+        score: Tensor = self.model(images)
+        return score
 
 
 class RawScore(nn.Module):

@@ -43,6 +43,14 @@ class _CLI(LightningCLI):
                 callback.init_args.dirpath = str(Path(output) / "checkpoints")
 
 
+class _OnlyParse(_CLI):
+    def instantiate_classes(self) -> None:
+        pass
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        pass
+
+
 def _listed(entries: Any) -> list[Any]:
     """The loggers or callbacks of a configuration, which can also be none or a single one."""
     return [entry for entry in (entries if isinstance(entries, list) else [entries]) if hasattr(entry, "class_path")]
@@ -55,8 +63,24 @@ def run(args: Sequence[str] | None = None) -> LightningCLI:
         UserError: a mistake in what the user gave.
         SystemExit: the parser refused the arguments, or ``--help``.
     """
+    return _parsed(_CLI, args)
+
+
+def parse(args: Sequence[str]) -> dict[str, Any]:
+    """The configuration that :func:`run` would act on, as plain values; nothing is built and nothing is run.
+
+    Raises:
+        UserError: a mistake in what the user gave.
+        SystemExit: the parser refused the arguments.
+    """
+    config = _parsed(_OnlyParse, args).config
+    values: dict[str, Any] = config[config["subcommand"]].as_dict()
+    return values
+
+
+def _parsed(kind: type[_CLI], args: Sequence[str] | None) -> _CLI:
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")  # `dlmap enhance` uses it on purpose
-    return _CLI(
+    return kind(
         LightningModule,
         LightningDataModule,
         subclass_mode_model=True,
@@ -71,7 +95,7 @@ def sentence(function: Callable[..., Any], *args: Any) -> int:
     try:
         function(*args)
     except ValueError as error:
-        mistake = _user_error(error)
+        mistake = user_error(error)
         if mistake is None:
             raise
         sys.stderr.write(f"error: {_message(mistake)}\n")
@@ -79,7 +103,7 @@ def sentence(function: Callable[..., Any], *args: Any) -> int:
     return 0
 
 
-def _user_error(error: BaseException | None) -> UserError | None:
+def user_error(error: BaseException | None) -> UserError | None:
     """The UserError itself, or the one from which jsonargparse raised its own error about an argument."""
     while error is not None and not isinstance(error, UserError):
         error = error.__cause__

@@ -127,9 +127,9 @@ def photos(count: int = 2, height: int = 32, width: int = 32, seed: int = 0) -> 
     return 0.2 + 0.6 * nn.functional.interpolate(coarse, size=(height, width), mode="bilinear")
 
 
-def save_quality(folder: str) -> None:
+def save_quality(folder: str, seed: int = 0) -> None:
     """An MS-LIQE of a few thousand parameters at random weights, with views of 32 pixels."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     backbone = {
         "embed_dim": 16,
         "quick_gelu": True,

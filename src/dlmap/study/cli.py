@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from . import page_cli, ranking_cli
+from . import page_cli, ranking_cli, stimuli_cli
 
 
 def add(commands: Any) -> None:
@@ -14,6 +14,8 @@ def add(commands: Any) -> None:
         " by machine, let people choose in a browser, rank.",
     )
     steps = study.add_subparsers(dest="step", required=True)
+    stimuli_cli.add_create(steps)
+    stimuli_cli.add_score(steps)
     page_cli.add_serve(steps)
     page_cli.add_export(steps)
     ranking_cli.add_rank(steps)

@@ -1,0 +1,130 @@
+"""``dlmap study score`` on a study whose pictures, and so the answers, are known."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from torch import Tensor, nn
+from toys import photos, save_quality
+
+from dlmap import cli
+from dlmap.fidelity import NLPD
+from dlmap.images import save_png
+from dlmap.quality import MSLIQEQuality
+from dlmap.study import Study
+from mslique import read_image
+
+SHIFTS = {"bright": 0.1, "dark": -0.1, "same": 0.0}
+
+
+class Channel(nn.Module):
+    """The mean of one channel, in per cent; negative: what is missing to 100."""
+
+    def __init__(self, index: int, sign: int = 1) -> None:
+        super().__init__()
+        self.index, self.sign = index, sign
+
+    def forward(self, images: Tensor) -> Tensor:
+        return 50 + self.sign * 50 * images[:, self.index].mean(dim=(1, 2))
+
+
+def judge(index: int, sign: int) -> dict[str, object]:
+    return {"class_path": f"{__name__}.Channel", "init_args": {"index": index, "sign": sign}}
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """Two photographs; the model of "dark" alone likes dark pictures."""
+    fidelity = {"class_path": "dlmap.fidelity.NLPD", "init_args": {"levels": 5, "low": True}}
+    details = {
+        "model": {"init_args": {"objective": {"init_args": {"fidelity": fidelity}}}},
+        "judges": {"bright": judge(0, 1), "dark": judge(0, -1), "same": judge(1, 1)},
+        "own": {name: name for name in SHIFTS},
+    }
+    made = Study(tmp_path / "study", tuple(SHIFTS), ("a.png", "sub/b.png"), "token", details=details)
+    for k, photo in enumerate(made.photos):
+        image = photos(1, 40, 50, seed=k)[0]
+        save_png(image, made.original(photo))
+        for name, shift in SHIFTS.items():
+            save_png(image + shift, made.output(name, photo))
+    made.save()
+    return made
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_model_that_only_itself_likes_is_exposed(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["study", "score", str(study.folder)]) == 0
+    printed = capsys.readouterr().out
+    assert "bright: 50% by the other judges, 100% by bright, which the ascent followed\n" in printed
+    assert "dark is liked only by itself: dark prefers its pictures, no other judge does" in printed
+    rows = {row["contestant"]: row for row in table(study.folder / "matrix.csv")}
+    assert [float(rows["dark"][judge]) for judge in SHIFTS] == [0, 1, 0]
+    assert [float(rows["bright"][judge]) for judge in SHIFTS] == [1, 0, 1]
+    assert [row["liked_only_by_itself"] for row in rows.values()] == ["no", "no", "yes"]
+    assert float(rows["bright"]["over_the_original"]) == 0.5 and float(rows["same"]["over_the_original"]) == 0
+    scores = table(study.folder / "scores.csv")
+    assert len(scores) == 2 * 4 * 3
+    for row in scores:
+        name, photo = row["contestant"], row["photo"]
+        image = read_image(study.original(photo) if name == "@original" else study.output(name, photo))
+        model = Channel(*{"bright": (0, 1), "dark": (0, -1), "same": (1, 1)}[row["judge"]])
+        assert float(row["calibrated"]) == pytest.approx(model(image[None]).item(), rel=1e-5) and row["raw"] == ""
+    with Image.open(study.folder / "matrix.png") as picture:
+        assert picture.size[0] > 500
+
+
+def test_distances_to_the_original(study: Study) -> None:
+    assert cli.main(["study", "score", str(study.folder)]) == 0
+    rows = {(row["photo"], row["contestant"]): row for row in table(study.folder / "fidelity.csv")}
+    assert len(rows) == 6
+    for photo in study.photos:
+        original, bright = read_image(study.original(photo)), read_image(study.output("bright", photo))
+        row = rows[photo, "bright"]
+        assert float(row["psnr"]) == pytest.approx(-10 * (original - bright).square().mean().log10().item(), abs=1e-3)
+        assert float(row["fidelity"]) == pytest.approx(NLPD(5, True)(bright[None], original[None]).item(), rel=1e-4)
+        assert 0.5 < float(row["ssim"]) < 1
+        same = rows[photo, "same"]
+        assert (same["psnr"], float(same["fidelity"])) == ("inf", 0) and float(same["ssim"]) == pytest.approx(
+            1, abs=1e-5
+        )
+
+
+def test_further_judges(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_quality(str(tmp_path / "quality"))
+    constants = {"center": 3.0, "scale": 0.5}
+    monkeypatch.setattr(
+        "dlmap.study.models.fitted",
+        lambda entries, *_: {k: {**e, "init_args": {**e["init_args"], **constants}} for k, e in entries.items()},
+    )
+    command = ["study", "score", str(study.folder), "--quality"]
+    assert cli.main([*command, f"mslique:{tmp_path / 'quality'}"]) == 0
+    rows = [row for row in table(study.folder / "scores.csv") if row["judge"] == "quality"]
+    model = MSLIQEQuality(str(tmp_path / "quality"), 3.0, 0.5)
+    for row in rows:
+        if row["contestant"] == "bright":
+            image = read_image(study.output("bright", row["photo"]))[None]
+            assert float(row["calibrated"]) == pytest.approx(model(image).item(), rel=1e-5)
+            assert float(row["raw"]) == pytest.approx(model.model(image).item(), rel=1e-5)
+    assert len(rows) == 8 and "quality" in table(study.folder / "matrix.csv")[0]
+    capsys.readouterr()
+    for text, sentence in (
+        (f"dark=mslique:{tmp_path / 'quality'}", "dark is a judge of the study already"),
+        ("pyiqa:entropy", "1 of 1 models cannot be used: entropy"),
+    ):
+        assert cli.main([*command, text]) == 1
+        assert sentence in capsys.readouterr().err
+
+
+def test_a_study_that_tells_nothing(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    Study(study.folder, study.contestants, study.photos, "token").save()
+    assert cli.main(["study", "score", str(study.folder)]) == 1
+    assert "does not tell of a quality model: give judges (--quality)" in capsys.readouterr().err
+    assert cli.main(["study", "score", str(study.folder / "none")]) == 1
+    assert "is no study" in capsys.readouterr().err
