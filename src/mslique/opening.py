@@ -14,8 +14,8 @@ FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "JPEG2000", "GIF")
 """Decided by the content, whatever the name says. Pillow has further decoders, one of which runs another program."""
 MAX_PIXELS = 300_000_000
 """Above this a file is refused: a few bytes can claim any size. The largest cameras and stitched photos are below."""
-LARGE, MOST_PIXELS_A_BYTE = 20_000_000, 1000
-"""Above LARGE a file with more pixels a byte is refused; the emptiest photographs have some 100."""
+LARGE, MOST_PIXELS_A_BYTE = 4_000_000, 1000
+"""Above LARGE a file with more pixels a byte is refused; the emptiest photographs have some 100 [ours]."""
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
