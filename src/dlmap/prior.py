@@ -40,7 +40,8 @@ class DiffusionPrior(nn.Module):
         condition: prompt of a conditional U-Net.
 
     Raises:
-        UserError: an option out of range, or a scheduler that is not a discrete DDPM schedule.
+        UserError: an option out of range, a scheduler that is not a discrete DDPM schedule, or a network whose channels
+            are not those of the codec.
     """
 
     def __init__(
@@ -62,7 +63,8 @@ class DiffusionPrior(nn.Module):
             raise UserError(f"coupling must be one of {', '.join(COUPLINGS)}, got {coupling!r}")
         self.codec, self.coupling = codec, COUPLINGS[coupling]
         self.schedule = make_schedule(scheduler, num_steps, spacing).partial(strength)
-        patch = patch_size(unet.config.in_channels) if isinstance(codec, Identity) else 1
+        latents = None if isinstance(codec, Identity) else codec.channels
+        patch = patch_size(unet.config.in_channels, unet.config.out_channels, latents)
         self.denoiser = Denoiser(unet, self.schedule, precision, condition, patch)
         self.solver = make_solver(solver, self.schedule)
         self.multiple = codec.factor * self.denoiser.margin

@@ -13,6 +13,7 @@ from .model import MSLIQE
 from .opening import image_size
 from .pyiqa_metric import register_in_pyiqa
 from .sharing import load_model
+from .trust import check_finite, only_weights
 from .views import MultiScaleViews
 
 register_in_pyiqa()
@@ -24,6 +25,7 @@ __all__ = [
     "Decoded",
     "MultiScaleViews",
     "UserError",
+    "check_finite",
     "decode_image",
     "degrade",
     "fidelity_loss",
@@ -31,6 +33,7 @@ __all__ = [
     "image_size",
     "list_images",
     "load_model",
+    "only_weights",
     "plcc",
     "read_image",
     "reference_quality",

@@ -1,7 +1,8 @@
 """The command ``lightning``: ``fit | validate | test | predict`` for both packages, from one YAML file.
 
 LightningCLI in subclass mode: the YAML names the module and the data module, and every option of theirs can be
-overridden on the command line (``--data.folder X``, ``--model.iterations 5``, ``--trainer.devices 4``).
+overridden on the command line (``--data.folder X``, ``--model.iterations 5``, ``--trainer.devices 4``). What a YAML of
+somebody else can do is in :mod:`mslique.trust`.
 """
 
 import re
@@ -15,6 +16,7 @@ from lightning import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from .errors import UserError
+from .trust import only_weights, read_weights, restrict_classes
 
 
 class _CLI(LightningCLI):
@@ -24,6 +26,12 @@ class _CLI(LightningCLI):
             type=str | None,
             help="folder for everything that is written: results (--model.output), checkpoints, logs, config.yaml",
         )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        super().parse_arguments(parser, args)
+        checkpoint = self.config[self.config["subcommand"]].get("ckpt_path")
+        if checkpoint is not None and Path(checkpoint).suffix:  # else one of Lightning's words: best, last, ...
+            read_weights(Path(checkpoint))  # which says in a sentence why it cannot be read
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand] if self.subcommand else self.config
@@ -56,14 +64,16 @@ def run(args: Sequence[str] | None = None) -> LightningCLI:
         SystemExit: the parser refused the arguments, or ``--help``.
     """
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")  # `dlmap enhance` uses it on purpose
-    return _CLI(
-        LightningModule,
-        LightningDataModule,
-        subclass_mode_model=True,
-        subclass_mode_data=True,
-        save_config_kwargs={"overwrite": True},
-        args=list(args) if args is not None else None,
-    )
+    restrict_classes()
+    with only_weights():
+        return _CLI(
+            LightningModule,
+            LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_kwargs={"overwrite": True},
+            args=list(args) if args is not None else None,
+        )
 
 
 def sentence(function: Callable[..., Any], *args: Any) -> int:
