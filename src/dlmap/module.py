@@ -16,6 +16,7 @@ from tqdm import tqdm
 from mslique import UserError
 
 from .ascent import PUBLISHED, Ascent, Enhanced, enhance
+from .domain import NotInverted
 from .fingerprint import fingerprint
 from .images import to_grey
 from .interrupt import Stop, StopCleanly
@@ -55,6 +56,7 @@ class MAPEnhancer(L.LightningModule):
         self.prior, self.objective, self.output, self.ascent = prior, objective, Path(output), ascent
         self.keep_format, self.metadata, self.report = format == "input", metadata, report
         self.journal, self.stop = Journal(self.output), Stop()
+        self._inverts = False
         self._memory = MemoryGuard(_no_tiles if prior is None else prior.shrink_tiles)
         if self.output.exists() and not self.output.is_dir():
             raise UserError(f"--output {output} is a file: give a folder")
@@ -94,7 +96,10 @@ class MAPEnhancer(L.LightningModule):
             try:
                 done = self._memory.run(group, size, self._enhance)
                 outcomes += [outcome.noted(self._memory.note(size)) for outcome in done]
+                self._inverts = True
             except UserError as reason:
+                if isinstance(reason, NotInverted) and not self._inverts:
+                    raise  # nor would any other photograph's inversion with these options
                 outcomes += [failure(photo, f"{photo.task.name}: {reason}") for photo in group]
         return outcomes
 
