@@ -5,6 +5,7 @@ overridden on the command line (``--data.folder X``, ``--model.iterations 5``, `
 somebody else can do is in :mod:`mslique.trust`.
 """
 
+import errno
 import re
 import sys
 import warnings
@@ -17,6 +18,8 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from .errors import UserError
 from .trust import only_weights, read_weights, restrict_classes
+
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 class _CLI(LightningCLI):
@@ -77,9 +80,15 @@ def run(args: Sequence[str] | None = None) -> LightningCLI:
 
 
 def sentence(function: Callable[..., Any], *args: Any) -> int:
-    """Call ``function``; show a UserError as one sentence. Returns the exit status: 0, or 1 after a UserError."""
+    """Call ``function``; returns the exit status: 0, or 1 after a UserError or a full disk, shown as one sentence."""
     try:
         function(*args)
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        place = error.filename or "a file"
+        sys.stderr.write(f"error: {place} cannot be written ({error.strerror}): free space, or give another --output\n")
+        return 1
     except ValueError as error:
         mistake = _user_error(error)
         if mistake is None:
