@@ -26,6 +26,7 @@ from .objective import MAPObjective
 from .outcome import Outcome, Scores, failure, success
 from .photos import Photo
 from .prior import DiffusionPrior
+from .together import EndTogether
 from .writer import ResultWriter
 
 
@@ -62,7 +63,8 @@ class MAPEnhancer(L.LightningModule):
             raise UserError(f"--output {output} is a file: give a folder")
 
     def configure_callbacks(self) -> list[Callback]:
-        return [ResultWriter(self.journal, self.metadata, self.report), StopCleanly(self.stop)]
+        writer = ResultWriter(self.journal, self.metadata, self.report)
+        return [EndTogether(), writer, StopCleanly(self.stop)]  # when the writer kills others, they are not mourned
 
     def prepare_data(self) -> None:
         """Find out before the work whether results can be written."""
