@@ -11,15 +11,22 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from lightning import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from .errors import UserError
-from .trust import only_weights, read_weights, restrict_classes
+from .trust import VARIABLE, only_weights, read_weights, restrict_classes
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+
+class _Parser(LightningArgumentParser):
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        if "import_path_allowlist" in message:
+            message += f"\nTo use classes of a package of your own, name it in the environment variable {VARIABLE}."
+        super().error(message, ex)
 
 
 class _CLI(LightningCLI):
@@ -72,6 +79,7 @@ def run(args: Sequence[str] | None = None) -> LightningCLI:
         return _CLI(
             LightningModule,
             LightningDataModule,
+            parser_class=_Parser,
             subclass_mode_model=True,
             subclass_mode_data=True,
             save_config_kwargs={"overwrite": True},

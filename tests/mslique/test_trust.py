@@ -111,7 +111,8 @@ def test_further_packages_are_a_choice_of_the_environment(
     ours = ["--model=lightning.pytorch.demos.boring_classes.BoringModel", "--print_config"]
     with pytest.raises(SystemExit) as stop:
         lightning_cli.main(["fit", *ours])
-    assert stop.value.code == 2 and "is not allowed" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and "is not allowed" in error and "environment variable MSLIQE_CLASSES" in error
     monkeypatch.setenv("MSLIQE_CLASSES", "lightning.pytorch.demos")
     with pytest.raises(SystemExit) as stop:
         lightning_cli.main(["fit", *ours])
