@@ -4,6 +4,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import torch
 from diffusers import DiffusionPipeline
 
 from mslique import UserError, check_finite
@@ -52,7 +53,8 @@ def _network(path: str, name: str, kind: list[str]) -> Any:
             f"{path} takes its {name} from {library}: only networks of {' and '.join(LIBRARIES)} are loaded"
         )
     load = getattr(import_module(library), class_name).from_pretrained
-    network, found = load(path, subfolder=name, use_safetensors=True, output_loading_info=True)
+    options = {"use_safetensors": True, "torch_dtype": torch.float32, "output_loading_info": True}
+    network, found = load(path, subfolder=name, **options)
     if missing := sorted(found["missing_keys"]):
         raise UserError(f"the {name} of {path} lacks {len(missing)} weights, such as {missing[0]}: take it whole")
     check_finite(network.state_dict(), f"the {name} of {path}")
