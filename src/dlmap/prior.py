@@ -32,7 +32,8 @@ class DiffusionPrior(nn.Module):
         solver: name of the sampler: "edict", "bdia" or "obelm".
         num_steps: steps of the sampler from pure noise.
         precision: "float32" or "bf16", that of the U-Net.
-        coupling: "float64", or "float32" for half the memory of the noise and a round trip to about 1e-5.
+        coupling: "float64", or "float32" for half the memory of the noise and, with a float32 network, a round trip to
+            about 1e-5.
         spacing: "leading", "trailing" or "linspace"; None keeps the scheduler's own.
         strength: in (0, 1], the part of the steps that an inversion goes, from the data; at least one.
         tile: side in pixels, rounded up to a multiple of ``multiple``, above which an image is cut into overlapping
