@@ -43,6 +43,7 @@ def enhance(
     Raises:
         RuntimeError: called under ``torch.inference_mode``, where no gradient exists.
         UserError: no prior in the latent domain, or a reference of another shape.
+        NotInverted: the inversion does not lead back to the images.
     """
     if torch.is_inference_mode_enabled():
         raise RuntimeError("enhance() needs gradients, which torch.inference_mode() makes impossible: leave it")

@@ -8,11 +8,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from pyiqa.default_model_configs import DEFAULT_CONFIGS
 from torch import Tensor, nn
 
-from mslique import Calibration, UserError, degrade, fit_calibration, list_images, read_image, reference_quality, srcc
+from mslique import (
+    Calibration,
+    UserError,
+    degrade,
+    fit_calibration,
+    image_size,
+    list_images,
+    read_image,
+    reference_quality,
+    srcc,
+)
 
 from .quality import MSLIQEQuality, RawScore
 
@@ -106,9 +115,9 @@ def degraded(folder: Path, count: int) -> Iterator[Labelled]:
     how much of the original is left, not what people think of it: labels of people are better, where there are any.
 
     Raises:
-        UserError: the folder holds no photograph of 256 x 256 pixels.
+        UserError: the folder holds no photograph of 256 x 256 pixels, or a file that cannot be read.
     """
-    paths = [path for path in list_images(folder) if _side(path) >= SIDE]
+    paths = [path for path in list_images(folder) if min(image_size(path)) >= SIDE]
     if not paths:
         raise UserError(
             f"{folder} holds no photograph of {SIDE} x {SIDE} pixels or more: give larger ones, or --labels"
@@ -120,15 +129,6 @@ def degraded(folder: Path, count: int) -> Iterator[Labelled]:
         clean = photo[:, top : top + SIDE, left : left + SIDE]
         image = degrade(clean, rng)
         yield Labelled(image, reference_quality(image[None], clean[None]).item())
-
-
-def _side(path: Path) -> int:
-    """The shorter side in pixels, from the file's header."""
-    try:
-        with Image.open(path) as image:
-            return min(image.size)
-    except OSError as reason:
-        raise UserError(f"{path} cannot be decoded: remove it, or give another folder") from reason
 
 
 def _rows(table: Path) -> list[list[str]]:

@@ -17,6 +17,7 @@ class Codec(nn.Module):
 
     Attributes:
         tile: side of a tile in latents, None for no tiles.
+        channels: of the latents.
     """
 
     def __init__(self, vae: AutoencoderKL | VQModel, tile: int | None = None) -> None:
@@ -24,6 +25,7 @@ class Codec(nn.Module):
         self.vae = vae.to(memory_format=torch.channels_last).eval().requires_grad_(False)
         self.scale = float(vae.config.scaling_factor)
         self.factor = 2 ** (len(vae.config.block_out_channels) - 1)
+        self.channels = int(vae.config.latent_channels)
         self.quantised = isinstance(vae, VQModel)
         self.tile = tile
 

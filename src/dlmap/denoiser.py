@@ -27,18 +27,27 @@ def best_precision() -> str:
     return "bf16" if fast else "float32"
 
 
-def patch_size(channels: int) -> int:
-    """Side k of the pixel patches that a pixel-space network with 3 k^2 channels sees as channels.
+def patch_size(takes: int, gives: int, latents: int | None = None) -> int:
+    """Side k of the patches that a network sees as channels: 1 of latents; pixels make 3 k^2 channels.
+
+    Args:
+        takes, gives: channels of the network's input and output.
+        latents: channels of the autoencoder's latents, None for a pixel-space model.
 
     Raises:
-        UserError: the number of channels is not 3 k^2.
+        UserError: the channels do not fit.
     """
-    k = math.isqrt(channels // 3)
-    if channels != 3 * k * k:
+    if latents is not None and takes != latents:
         raise UserError(
-            f"a pixel-space U-Net needs 3 k^2 channels (3, 12, 48, ...), got {channels}: is its VAE missing?"
+            f"the U-Net takes {takes} channels, the autoencoder has latents of {latents}: they are parts of different"
+            " models, or the U-Net needs further inputs (inpainting, depth)"
         )
-    return k
+    if takes != gives:
+        raise UserError(f"the U-Net takes {takes} channels and gives {gives}: use one that predicts noise alone")
+    k = math.isqrt(takes // 3)
+    if latents is None and takes != 3 * k * k:
+        raise UserError(f"a pixel-space U-Net needs 3 k^2 channels (3, 12, 48, ...), got {takes}: is its VAE missing?")
+    return k if latents is None else 1
 
 
 class Denoiser(nn.Module):

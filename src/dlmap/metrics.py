@@ -1,7 +1,6 @@
 """Quality and fidelity models of pyiqa by name: frozen, differentiable, one image at a time."""
 
 import contextlib
-import os
 import sys
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
@@ -13,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mslique import UserError
+from mslique import UserError, only_weights
 
 PROBE_SIDE = 256
 SEED = 0
@@ -104,7 +103,7 @@ def _create(name: str, options: dict[str, Any]) -> Any:
 
     try:
         # Some metrics compute text features at once, which would otherwise keep a graph; some print to stdout.
-        with torch.no_grad(), _only_weights(), contextlib.redirect_stdout(sys.stderr):
+        with torch.no_grad(), only_weights(), contextlib.redirect_stdout(sys.stderr):
             return create_metric(name, as_loss=True, loss_reduction="none", device=torch.device("cpu"), **options)
     except Exception as reason:  # networks, unpicklers, state dicts and architectures fail in many ways
         raise UserError(
@@ -112,21 +111,6 @@ def _create(name: str, options: dict[str, Any]) -> Any:
             f" missing: let it download them once to {torch.hub.get_dir()}, or copy them there; most metrics also take"
             " a local file, options: {pretrained_model_path: FILE}"
         ) from reason
-
-
-@contextlib.contextmanager
-def _only_weights() -> Iterator[None]:
-    """Let torch.load unpickle tensors only, although pyiqa asks for ``weights_only=False``."""
-    key = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
-    before = os.environ.get(key)
-    os.environ[key] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[key]
-        else:
-            os.environ[key] = before
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from mslique import UserError
 
 from .ascent import PUBLISHED, Ascent, Enhanced, enhance
+from .domain import NotInverted
 from .fingerprint import fingerprint
 from .images import to_grey
 from .interrupt import Stop, StopCleanly
@@ -25,6 +26,7 @@ from .objective import MAPObjective
 from .outcome import Outcome, Scores, failure, success
 from .photos import Photo
 from .prior import DiffusionPrior
+from .together import EndTogether
 from .writer import ResultWriter
 
 
@@ -55,12 +57,14 @@ class MAPEnhancer(L.LightningModule):
         self.prior, self.objective, self.output, self.ascent = prior, objective, Path(output), ascent
         self.keep_format, self.metadata, self.report = format == "input", metadata, report
         self.journal, self.stop = Journal(self.output), Stop()
+        self._inverts = False
         self._memory = MemoryGuard(_never) if prior is None else MemoryGuard(prior.shrink_tiles, prior.keep_nothing)
         if self.output.exists() and not self.output.is_dir():
             raise UserError(f"--output {output} is a file: give a folder")
 
     def configure_callbacks(self) -> list[Callback]:
-        return [ResultWriter(self.journal, self.metadata, self.report), StopCleanly(self.stop)]
+        writer = ResultWriter(self.journal, self.metadata, self.report)
+        return [EndTogether(), writer, StopCleanly(self.stop)]  # when the writer kills others, they are not mourned
 
     def prepare_data(self) -> None:
         """Find out before the work whether results can be written."""
@@ -94,7 +98,10 @@ class MAPEnhancer(L.LightningModule):
             try:
                 done = self._memory.run(group, size, self._enhance)
                 outcomes += [outcome.noted(self._memory.note(size)) for outcome in done]
+                self._inverts = True
             except UserError as reason:
+                if isinstance(reason, NotInverted) and not self._inverts:
+                    raise  # nor would any other photograph's inversion with these options
                 outcomes += [failure(photo, f"{photo.task.name}: {reason}") for photo in group]
         return outcomes
 

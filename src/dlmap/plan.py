@@ -2,15 +2,13 @@
 
 import fnmatch
 import hashlib
-import warnings
+import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
-from mslique import UserError, list_images
+from mslique import UserError, image_size, list_images
 
 
 @dataclass(frozen=True)
@@ -37,14 +35,15 @@ def find(folder: str | Path) -> tuple[Path, list[Path]]:
 def output_names(names: Sequence[Path], keep_format: bool) -> list[Path]:
     """Where the results go: under the same names, or with the suffix .png.
 
-    a.jpg and a.bmp would both become a.png: each keeps its full name then, a.jpg.png. Names that differ in case only
-    count as equal, as they are on some file systems.
+    a.jpg and a.bmp would both become a.png: each keeps its full name then, a.jpg.png; so does a.jpg beside a folder
+    a.png. Names that differ in case only count as equal, as they are on some file systems.
     """
     if keep_format:
         return list(names)
     simple = [name.with_suffix(".png") for name in names]
-    count = Counter(map(_folded, simple))
-    taken = {name for name in count if count[name] == 1}
+    folders = {_folded(folder) for name in names for folder in name.parents}
+    count = Counter([*map(_folded, simple), *folders])
+    taken = folders | {name for name in count if count[name] == 1}
     outputs = []
     for name, output in zip(names, simple, strict=True):
         if count[_folded(output)] > 1:
@@ -121,22 +120,25 @@ def check_outputs(root: Path, tasks: Sequence[Task], output: Path) -> list[Task]
     Raises:
         UserError: a result would overwrite an input.
     """
-    root, output = root.resolve(), output.resolve()
+    root, output = _real(root), _real(output)
     if output != root and output.is_relative_to(root):
-        tasks = [task for task in tasks if not task.source.resolve().is_relative_to(output)]
-    sources = {task.source.resolve() for task in tasks}
+        tasks = [task for task in tasks if not _real(task.source).is_relative_to(output)]
+    sources = {_real(task.source) for task in tasks}
     for task in tasks:
-        if (result := (output / task.output).resolve()) in sources:
+        if (result := _real(output / task.output)) in sources:
             raise UserError(f"the result of {task.name} would overwrite {result}: give another folder as --output")
     return list(tasks)
 
 
 def _size(path: Path) -> tuple[int, int]:
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(path) as file:
-            return file.size
-    except Exception:  # whatever it is, decoding the file will run into it and report it
+        return image_size(path)
+    except UserError:  # decoding the file will run into it and report it
         return (0, 0)
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # Path.resolve raises at loops of links
 
 
 def _folded(name: Path) -> str:

@@ -42,7 +42,7 @@ class PriorTraining(L.LightningModule):
         super().__init__()
         self.output, self.learning_rate = Path(output), learning_rate
         unet = UNet2DModel(**config) if initial is None else UNet2DModel.from_pretrained(initial, subfolder="unet")
-        self.patch = patch_size(unet.config.in_channels)
+        self.patch = patch_size(unet.config.in_channels, unet.config.out_channels)
         self.unet = unet.to(memory_format=torch.channels_last)
         self.scheduler = DDIMScheduler(prediction_type="v_prediction", **SCHEDULE)
 

@@ -34,7 +34,8 @@ class DiffusionPrior(nn.Module):
         solver: name of the sampler: "edict", "bdia" or "obelm".
         num_steps: steps of the sampler from pure noise.
         precision: "float32" or "bf16", that of the U-Net; "auto": bf16 on a GPU or CPU that computes with it.
-        coupling: "float64", or "float32" for half the memory of the noise and a round trip to about 1e-5.
+        coupling: "float64", or "float32" for half the memory of the noise and, with a float32 network, a round trip to
+            about 1e-5.
         spacing: "leading", "trailing" or "linspace"; None keeps the scheduler's own.
         strength: in (0, 1], the part of the steps that an inversion goes, from the data; at least one.
         tile: side in pixels, rounded up to a multiple of ``multiple``, above which an image is cut into overlapping
@@ -47,7 +48,8 @@ class DiffusionPrior(nn.Module):
         compile: whether ``torch.compile`` makes faster code for the U-Net, which takes minutes for every new size.
 
     Raises:
-        UserError: an option out of range, or a scheduler that is not a discrete DDPM schedule.
+        UserError: an option out of range, a scheduler that is not a discrete DDPM schedule, or a network whose channels
+            are not those of the codec.
     """
 
     def __init__(
@@ -78,7 +80,8 @@ class DiffusionPrior(nn.Module):
             raise UserError(f"coupling must be one of {', '.join(COUPLINGS)}, got {coupling!r}")
         self.codec, self.coupling = codec, COUPLINGS[coupling]
         self.schedule = make_schedule(scheduler, num_steps, spacing).partial(strength)
-        patch = patch_size(unet.config.in_channels) if isinstance(codec, Identity) else 1
+        latents = None if isinstance(codec, Identity) else codec.channels
+        patch = patch_size(unet.config.in_channels, unet.config.out_channels, latents)
         self.denoiser = Denoiser(unet, self.schedule, precision, condition, patch, compile=compile)
         self.solver = make_solver(solver, self.schedule)
         self.multiple = codec.factor * self.denoiser.margin

@@ -17,6 +17,7 @@ from diffusers import DDIMScheduler, SchedulerMixin
 
 from mslique import UserError
 
+OTHER_SIGMAS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "use_flow_sigmas", "use_lu_lambdas")
 SPACINGS = ("leading", "trailing", "linspace")
 
 
@@ -76,6 +77,8 @@ def make_schedule(scheduler: SchedulerMixin, num_steps: int, spacing: str | None
     timesteps = [int(t) for t in reversed(ddim.timesteps)]
     if timesteps[-1] >= config.num_train_timesteps:
         raise UserError(f"{num_steps} steps reach beyond the trained timesteps: take fewer, or spacing: trailing")
+    if not ddim.betas.isfinite().all() or ddim.betas.min() < 0:
+        raise UserError("the scheduler's betas are negative or not finite: its scheduler_config.json is damaged")
     abar = torch.stack([ddim.final_alpha_cumprod, *ddim.alphas_cumprod[timesteps]]).double()
     alphas, sigmas = abar.sqrt().tolist(), (1 - abar).clamp_min(0).sqrt().tolist()
     if alphas[0] == alphas[1]:
@@ -89,10 +92,17 @@ def make_schedule(scheduler: SchedulerMixin, num_steps: int, spacing: str | None
 
 def _as_ddim(scheduler: SchedulerMixin, spacing: str | None) -> DDIMScheduler:
     name = type(scheduler).__name__
-    if "beta_schedule" not in scheduler.config or "flow" in str(scheduler.config.get("prediction_type")):
+    flow = "flow" in str(scheduler.config.get("prediction_type"))
+    if flow or "beta_schedule" not in scheduler.config or not hasattr(scheduler, "alphas_cumprod"):
         raise UserError(
             f"{name} is not a discrete DDPM schedule: use a prior whose scheduler has betas (DDIM, PNDM, ...)"
         )
+    for option in OTHER_SIGMAS:
+        if scheduler.config.get(option):
+            raise UserError(
+                f"{name} has {option}, another family's noise levels: if the model was trained with the betas of its"
+                " scheduler_config.json, set that to false there"
+            )
     if spacing is not None and spacing not in SPACINGS:
         raise UserError(f"spacing must be one of {', '.join(SPACINGS)}, got {spacing!r}")
     changes: dict[str, Any] = {"clip_sample": False, "thresholding": False}

@@ -55,7 +55,7 @@ class Tiling:
         """First cell, length in cells and window, float32 at the pixels of the output, of every tile along an axis."""
         side = min(self.side, length)
         overlap = max(side // OVERLAP, 1)
-        count = 1 + math.ceil((length - side) / (side - overlap))
+        count = 1 + math.ceil((length - side) / max(side - overlap, 1))  # an axis may be one cell long
         firsts = spread(length, side, count)
         centres = torch.arange(length * self.outputs, dtype=torch.float64).add(0.5) / self.outputs
         raised = [_raised(centres, first, side, overlap) for first in firsts]

@@ -6,11 +6,14 @@ from .correlation import Calibration, fit_calibration, plcc, srcc
 from .degradations import DEGRADATIONS, degrade
 from .errors import UserError
 from .fidelity_loss import fidelity_loss
-from .images import Decoded, decode_image, list_images, read_image
+from .files import list_images
+from .images import Decoded, decode_image, read_image
 from .labels import reference_quality
 from .model import MSLIQE
+from .opening import image_size
 from .pyiqa_metric import register_in_pyiqa
 from .sharing import load_model
+from .trust import check_finite, only_weights
 from .views import MultiScaleViews
 
 register_in_pyiqa()
@@ -22,12 +25,15 @@ __all__ = [
     "Decoded",
     "MultiScaleViews",
     "UserError",
+    "check_finite",
     "decode_image",
     "degrade",
     "fidelity_loss",
     "fit_calibration",
+    "image_size",
     "list_images",
     "load_model",
+    "only_weights",
     "plcc",
     "read_image",
     "reference_quality",

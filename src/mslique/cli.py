@@ -12,7 +12,7 @@ import torch
 from tqdm import tqdm
 
 from .errors import UserError
-from .images import list_images
+from .files import list_images
 from .model import MSLIQE
 from .scoring import Score, score_files
 from .sharing import TINY, UNKNOWN, export_checkpoint, load_model

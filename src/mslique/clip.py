@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .errors import UserError
+from .trust import check_finite, read_weights
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ def read_openai_layout(path: str | Path) -> dict[str, Tensor]:
     Raises:
         UserError: the file is missing, unreadable, or of another kind; the message says what was found.
     """
-    found = _read(Path(path))
+    found = read_weights(Path(path))
     for key in ("model_state_dict", "state_dict"):
         if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
             found = found[key]
@@ -110,10 +111,12 @@ def load_openai_weights(clip: Any, path: str | Path) -> None:
     """Fill ``clip`` strictly from a file of :func:`read_openai_layout`.
 
     Raises:
-        UserError: the weights belong to another backbone.
+        UserError: the weights belong to another backbone, or are not all finite.
     """
+    weights = read_openai_layout(path)
+    check_finite(weights, path)
     try:
-        clip.load_state_dict(read_openai_layout(path), strict=True)
+        clip.load_state_dict(weights, strict=True)
     except RuntimeError as reason:
         details = " ".join(str(reason).split())[:300]
         raise UserError(f"{path} does not fit the backbone: choose the one it was trained with ({details})") from reason
@@ -150,20 +153,4 @@ def _from_hub(tag: str, backbone: Backbone) -> str:
         raise UserError(
             f"clip_weights {tag!r}: the hub cannot be reached ({type(reason).__name__}): download"
             f" {config.get('hf_hub') or config.get('url')} elsewhere and give the file"
-        ) from reason
-
-
-def _read(path: Path) -> Any:
-    if not path.is_file():
-        raise UserError(f"{path} is not a file: give a checkpoint in the layout of OpenAI's CLIP")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as reason:  # unpicklers and archives fail in many ways, all of which mean an unusable file
-        summary = str(reason).strip().splitlines()[0][:200] if str(reason).strip() else type(reason).__name__
-        raise UserError(
-            f"{path} cannot be read as plain weights ({summary}): save its state_dict() with torch.save first"
         ) from reason

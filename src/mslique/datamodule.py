@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader
 
 from .dataset import DegradedCrops
 from .errors import UserError
-from .images import list_images
+from .files import list_images
 from .samplers import EverySampleOnce, FreshSamples, share
 
 HELD_OUT = 0.1

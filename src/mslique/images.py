@@ -2,8 +2,6 @@
 
 import io
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,10 +11,8 @@ from PIL import Image, ImageCms, ImageOps
 from torch import Tensor
 
 from .errors import UserError
+from .opening import opened_image
 
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".jp2"})
-MAX_PIXELS = 300_000_000
-"""Above this a file is refused: a few bytes can claim any size. The largest cameras and stitched photos are below."""
 COLOUR_SPACE, SRGB = 0xA001, 1
 DESCRIPTIVE = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x4746, 0x8298)
 """EXIF tags of the picture, not of its storage: description, make, model, software, date, artist, rating, copyright."""
@@ -40,22 +36,6 @@ class Decoded:
     xmp: bytes = b""
 
 
-def list_images(folder: str | Path, recursive: bool = True) -> list[Path]:
-    """Every file below ``folder`` (or, if not ``recursive``, in it) with an image extension, sorted by path.
-
-    Raises:
-        UserError: the folder is missing, is not a folder, or holds no image.
-    """
-    root = Path(folder)
-    if not root.is_dir():
-        raise UserError(f"{root} is not a folder: give the folder that holds the images")
-    found = sorted(p for p in root.glob("**/*" if recursive else "*") if p.suffix.lower() in EXTENSIONS and p.is_file())
-    if not found:
-        hint = "" if recursive else ", or search the folders below it too (recursive)"
-        raise UserError(f"{root} holds no image ({', '.join(sorted(EXTENSIONS))}): check the folder{hint}")
-    return found
-
-
 def read_image(path: str | Path) -> Tensor:
     """Decode a photograph: EXIF orientation applied, embedded ICC profile converted to sRGB, alpha over white.
 
@@ -74,46 +54,35 @@ def read_image(path: str | Path) -> Tensor:
 def decode_image(path: str | Path) -> Decoded:
     """Decode a photograph with all that is needed to write a like one.
 
-    Of several frames the first is decoded. A damaged ICC profile is ignored, with a warning and a note. 16-bit grey
-    keeps its precision; 16-bit colour is read with 8 bits, as Pillow does.
+    Of several frames the first is decoded. A damaged ICC profile or EXIF is ignored, with a warning and a note. 16-bit
+    grey keeps its precision; 16-bit colour is read with 8 bits, as Pillow does.
 
     Raises:
-        UserError: the file cannot be read or decoded, or has more than MAX_PIXELS pixels.
+        UserError: the file cannot be read or decoded, is none of :data:`mslique.opening.FORMATS`, holds values that are
+            not finite, or claims more pixels than that module allows.
     """
     try:
-        with _any_size(), Image.open(path) as file:
-            if file.width * file.height > MAX_PIXELS:
-                raise UserError(f"{file.width} x {file.height} pixels are more than {MAX_PIXELS:,}")
+        with opened_image(path) as file:
             frames = 1 if file.format == "MPO" else getattr(file, "n_frames", 1)  # MPO: previews of the same photo
-            ImageOps.exif_transpose(file, in_place=True)
             decoded = _decoded(file)
     except Exception as reason:  # Pillow's decoders raise many kinds; each of them means the same to the caller
         raise UserError(f"{path} cannot be decoded as an image ({type(reason).__name__}: {reason})") from reason
     if frames > 1:
         sentence = f"only the first of {frames} frames is used"
-        decoded = replace(decoded, note=f"{decoded.note}; {sentence}" if decoded.note else sentence)
+        decoded = replace(decoded, note=_joined(decoded.note, sentence))
     if decoded.note:
         warnings.warn(f"{path}: {decoded.note}", stacklevel=2)
     return decoded
 
 
-@contextmanager
-def _any_size() -> Iterator[None]:
-    """Without Pillow's own bound, which refuses photographs of 180 megapixels; MAX_PIXELS replaces it."""
-    bound, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = bound
-
-
 def _decoded(file: Image.Image) -> Decoded:
-    exif, xmp = _exif(file), file.info.get("xmp", b"")
+    file.load()
+    exif, note = _turned_upright(file)
+    xmp = file.info.get("xmp", b"")
     if file.mode.startswith(("I", "F")):  # 16-bit and 32-bit grey: Pillow would clip these to 8 bits
-        values = torch.from_numpy(np.asarray(file).astype(np.float32))
-        values = (values / 65535.0 if file.mode.startswith("I") else values).clamp_(0, 1)
-        return Decoded(values.expand(3, -1, -1).contiguous(), None, True, "", exif, xmp)
-    alpha, note = None, ""
+        values, clipped = _grey_values(file)
+        return Decoded(values.expand(3, -1, -1).contiguous(), None, True, _joined(note, clipped), exif, xmp)
+    alpha = None
     if file.has_transparency_data:
         alpha = torch.from_numpy(np.array(file.convert("RGBA").getchannel("A"))).float().div_(255)
     grey = file.mode in ("1", "L", "LA")
@@ -121,10 +90,21 @@ def _decoded(file: Image.Image) -> Decoded:
     try:
         colours = _to_srgb(colours, file.info.get("icc_profile"))
     except (ImageCms.PyCMSError, OSError) as reason:
-        note = f"its ICC profile is damaged or of another kind and was ignored ({reason})"
+        note = _joined(note, f"its ICC profile is damaged or of another kind and was ignored ({reason})")
     image = torch.from_numpy(np.array(colours.convert("RGB"))).permute(2, 0, 1).float().div_(255)
     grey = grey or (torch.equal(image[0], image[1]) and torch.equal(image[0], image[2]))
     return Decoded(image, alpha, grey, note, exif, xmp)
+
+
+def _grey_values(file: Image.Image) -> tuple[Tensor, str]:
+    """(H, W) in [0, 1] of 16-bit or 32-bit integers, white at 65535, or floats, white at 1; and what was clipped."""
+    values = torch.from_numpy(np.asarray(file).astype(np.float32))
+    if not values.isfinite().all():
+        raise UserError("it holds values that are not finite")
+    values = values / 65535.0 if file.mode.startswith("I") else values
+    low, high = (bound.item() for bound in values.aminmax())
+    note = "" if low >= 0 and high <= 1 else f"its values, {low:.3g} to {high:.3g} where white is 1, were clipped"
+    return values.clamp_(0, 1), note
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
@@ -133,6 +113,16 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     return image if converted is None else converted
+
+
+def _turned_upright(file: Image.Image) -> tuple[bytes, str]:
+    """Apply the EXIF orientation, in place; the EXIF to keep, and a note if it is damaged."""
+    try:
+        exif = _exif(file)
+        ImageOps.exif_transpose(file, in_place=True)
+    except Exception as reason:  # Pillow's reader of EXIF raises many kinds
+        return b"", f"its EXIF is damaged and was ignored ({reason})"
+    return exif, ""
 
 
 def _exif(file: Image.Image) -> bytes:
@@ -147,3 +137,7 @@ def _exif(file: Image.Image) -> bytes:
     if position := old.get_ifd(POSITION):
         kept[POSITION] = position
     return kept.tobytes() if len(kept) else b""
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(filter(None, notes))

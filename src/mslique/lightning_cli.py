@@ -1,20 +1,32 @@
 """The command ``lightning``: ``fit | validate | test | predict`` for both packages, from one YAML file.
 
 LightningCLI in subclass mode: the YAML names the module and the data module, and every option of theirs can be
-overridden on the command line (``--data.folder X``, ``--model.iterations 5``, ``--trainer.devices 4``).
+overridden on the command line (``--data.folder X``, ``--model.iterations 5``, ``--trainer.devices 4``). What a YAML of
+somebody else can do is in :mod:`mslique.trust`.
 """
 
+import errno
 import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from lightning import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from .errors import UserError
+from .trust import VARIABLE, only_weights, read_weights, restrict_classes
+
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+
+class _Parser(LightningArgumentParser):
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        if "import_path_allowlist" in message:
+            message += f"\nTo use classes of a package of your own, name it in the environment variable {VARIABLE}."
+        super().error(message, ex)
 
 
 class _CLI(LightningCLI):
@@ -24,6 +36,12 @@ class _CLI(LightningCLI):
             type=str | None,
             help="folder for everything that is written: results (--model.output), checkpoints, logs, config.yaml",
         )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        super().parse_arguments(parser, args)
+        checkpoint = self.config[self.config["subcommand"]].get("ckpt_path")
+        if checkpoint is not None and Path(checkpoint).suffix:  # else one of Lightning's words: best, last, ...
+            read_weights(Path(checkpoint))  # which says in a sentence why it cannot be read
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand] if self.subcommand else self.config
@@ -80,20 +98,29 @@ def parse(args: Sequence[str]) -> dict[str, Any]:
 
 def _parsed(kind: type[_CLI], args: Sequence[str] | None) -> _CLI:
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")  # `dlmap enhance` uses it on purpose
-    return kind(
-        LightningModule,
-        LightningDataModule,
-        subclass_mode_model=True,
-        subclass_mode_data=True,
-        save_config_kwargs={"overwrite": True},
-        args=list(args) if args is not None else None,
-    )
+    restrict_classes()
+    with only_weights():
+        return kind(
+            LightningModule,
+            LightningDataModule,
+            parser_class=_Parser,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_kwargs={"overwrite": True},
+            args=list(args) if args is not None else None,
+        )
 
 
 def sentence(function: Callable[..., Any], *args: Any) -> int:
-    """Call ``function``; show a UserError as one sentence. Returns the exit status: 0, or 1 after a UserError."""
+    """Call ``function``; returns the exit status: 0, or 1 after a UserError or a full disk, shown as one sentence."""
     try:
         function(*args)
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        place = error.filename or "a file"
+        sys.stderr.write(f"error: {place} cannot be written ({error.strerror}): free space, or give another --output\n")
+        return 1
     except ValueError as error:
         mistake = user_error(error)
         if mistake is None:

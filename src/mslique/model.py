@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from .clip import PUBLISHED, Backbone, build_clip, image_size, load_openai_weights, openai_name, tokenize
 from .errors import UserError
 from .pretrained import weights_file
+from .trust import check_finite
 from .views import CropRule, MultiScaleViews
 from .vocabulary import LEVELS, PROMPT, quality_prompts
 
@@ -159,10 +160,18 @@ class MSLIQE(
             options: of huggingface_hub's mixin, such as ``revision`` and ``map_location``.
 
         Raises:
-            UserError: neither exists or can be reached, or it holds something else.
+            UserError: neither exists or can be reached, or it holds something else, or weights that are not finite.
         """
         weights_file(str(pretrained_model_name_or_path), _hub_options(options))  # a clearer error than the mixin's
-        return super().from_pretrained(pretrained_model_name_or_path, **options)
+        try:
+            return super().from_pretrained(pretrained_model_name_or_path, **options)
+        except UserError:
+            raise
+        except Exception as reason:  # a config.json may hold anything
+            raise UserError(
+                f"{pretrained_model_name_or_path} cannot be read as an MS-LIQE ({type(reason).__name__}: {reason}):"
+                " give a folder that mslique export or mslique import wrote"
+            ) from reason
 
     @classmethod
     def _from_pretrained(
@@ -174,10 +183,12 @@ class MSLIQE(
             raise UserError(f"the config.json of {model_id} is not MS-LIQE's: it names no backbone")
         model = cls(**options)
         try:
-            return cls._load_as_safetensor(model, file, map_location, strict)
+            model = cls._load_as_safetensor(model, file, map_location, strict)
         except RuntimeError as reason:
             details = " ".join(str(reason).split())[:300]
             raise UserError(f"{model_id}: config.json and model.safetensors do not match ({details})") from reason
+        check_finite(model.state_dict(), file)
+        return model
 
 
 def _hub_options(options: dict[str, Any]) -> dict[str, Any]:

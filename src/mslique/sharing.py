@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from .errors import UserError
 from .model import MSLIQE
+from .trust import check_finite, read_weights
 
 RECORD = "mslique_record"
 PREFIX = "model."
@@ -30,9 +29,9 @@ def load_checkpoint(checkpoint: str | Path) -> MSLIQE:
     """The model, in eval mode, of a checkpoint of :class:`QualityModule`; read with ``weights_only=True``.
 
     Raises:
-        UserError: the file is missing, unreadable, or not such a checkpoint.
+        UserError: the file is missing, unreadable, damaged, or not such a checkpoint.
     """
-    return _model(_read(Path(checkpoint)), {})
+    return _model(_read(Path(checkpoint)), {}, Path(checkpoint))
 
 
 def export_checkpoint(
@@ -61,17 +60,23 @@ def export_checkpoint(
         UserError: the file is missing, unreadable, or not a checkpoint of the quality model.
     """
     found = _read(Path(checkpoint))
-    model = _model(found, {} if softmax_divisor is None else {"softmax_divisor": softmax_divisor})
+    changes = {} if softmax_divisor is None else {"softmax_divisor": softmax_divisor}
+    model = _model(found, changes, Path(checkpoint))
     model.save_pretrained(folder)
     card = model_card(found[RECORD], found["epoch"] + 1, command, data, measured, license)
     (Path(folder) / "README.md").write_text(card, encoding="utf-8")
     return model
 
 
-def _model(found: dict[str, Any], changes: dict[str, Any]) -> MSLIQE:
-    model = MSLIQE(**{**found[RECORD]["config"], **changes})
-    weights = {k.removeprefix(PREFIX): v for k, v in found["state_dict"].items() if k.startswith(PREFIX)}
-    model.load_state_dict(weights, strict=True)
+def _model(found: dict[str, Any], changes: dict[str, Any], path: Path) -> MSLIQE:
+    try:
+        model = MSLIQE(**{**found[RECORD]["config"], **changes})
+        weights = {k.removeprefix(PREFIX): v for k, v in found["state_dict"].items() if k.startswith(PREFIX)}
+        model.load_state_dict(weights, strict=True)
+    except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as reason:  # anything may be in a file
+        details = " ".join(str(reason).split())[:300]
+        raise UserError(f"the weights and the configuration in {path} do not match ({details})") from reason
+    check_finite(weights, path)
     return model.eval()
 
 
@@ -144,12 +149,7 @@ def _correlations(metrics: dict[str, float]) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise UserError(f"{path} is not a file: give a checkpoint that lightning fit saved")
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as reason:  # unpicklers fail in many ways, all of which mean an unusable file
-        raise UserError(f"{path} cannot be read as a Lightning checkpoint ({type(reason).__name__})") from reason
+    found = read_weights(path)
     if not isinstance(found, dict) or RECORD not in found:
         raise UserError(
             f"{path} is not a checkpoint of mslique.module.QualityModule: for a state dict in the layout of "

@@ -24,6 +24,7 @@ from torch import Tensor
 from .resize import resized_window
 
 CropRule = Literal["official", "even", "random"]
+THIN = 32
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class MultiScaleViews:
         """(B, 3, H, W) of any range to (B, V, 3, s, s).
 
         V is ``whole_image + len(scales) * n_crops``, less the repeated crops that the rule "even" drops for small
-        images. An image too small to hold one view at each scale is first upsampled, its aspect ratio kept.
+        images. An image too small to hold one view at each scale is first upsampled, its aspect ratio kept; but no side
+        to more than THIN times the shortest allowed, or a line of pixels would fill the memory [ours].
         """
         if images.ndim != 4:
             raise ValueError(f"expected images of shape (B, 3, H, W), received {tuple(images.shape)}")
@@ -112,7 +114,9 @@ class MultiScaleViews:
         factor = smallest / min(height, width)
         if factor <= 1:
             return images
-        return self._resize(images, max(smallest, round(height * factor)), max(smallest, round(width * factor)))
+        longest = THIN * smallest
+        sides = (max(smallest, side, min(round(side * factor), longest)) for side in (height, width))
+        return self._resize(images, *sides)
 
     def _resize(self, images: Tensor, height: int, width: int) -> Tensor:
         if images.shape[-2:] == (height, width):

@@ -56,8 +56,10 @@ def quality_prompts(
         prompt: the sentence with {level} and, where they are given, {scene} and {distortion} in it.
 
     Raises:
-        ValueError: the sentence lacks one of them.
+        ValueError: the sentence lacks one of them, or there is no level.
     """
+    if not levels:
+        raise ValueError("levels must be words for at least one level, received none")
     parts = {"level": levels, "scene": scenes, "distortion": distortions}
     missing = [f"{{{name}}}" for name, words in parts.items() if words and f"{{{name}}}" not in prompt]
     if missing:

@@ -61,4 +61,4 @@ def test_wrong_options_are_named() -> None:
     with pytest.raises(UserError, match="precision must be one of float32, bf16, auto, got 'fp8'"):
         Denoiser(unet(), grid("epsilon"), precision="fp8")
     with pytest.raises(UserError, match=r"3 k\^2 channels .*, got 4"):
-        patch_size(4)
+        patch_size(4, 4)

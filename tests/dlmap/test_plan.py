@@ -14,6 +14,11 @@ from dlmap.plan import Task, content_key, find_references, make_batches, output_
         (["a.bmp", "a.jpg", "b.jpg"], ["a.bmp.png", "a.jpg.png", "b.png"]),
         (["a.bmp", "a.jpg", "a.jpg.png"], ["a.bmp.png", "a.jpg.png.png", "a.jpg.png"]),
         (["A.jpg", "a.bmp"], ["A.jpg.png", "a.bmp.png"]),
+        (["a.jpg", "a.png/b.jpg"], ["a.jpg.png", "a.png/b.png"]),
+        (
+            ["a.bmp", "a.jpg", "a.jpg.bmp", "a.jpg.png/b.png"],
+            ["a.bmp.png", "a.jpg.png.png", "a.jpg.bmp.png", "a.jpg.png/b.png"],
+        ),
         (["a.b.jpg", ".hidden.jpg"], ["a.b.png", ".hidden.png"]),
     ],
 )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 from toys import CONFIG, predict
 
@@ -28,6 +29,7 @@ def test_a_folder_is_enhanced(
     files = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("[!.]*") if p.is_file())
     visible = [name for name in files if not name.startswith(".dlmap")]
     assert visible == ["a.png", "b.png", "config.yaml", "report.html", "results.csv", "sub/c.png"]
+    assert yaml.safe_load((tmp_path / "out" / "config.yaml").read_text())["seed_everything"] == 0
 
 
 def test_the_result_does_not_depend_on_the_batch(folder: Path, tmp_path: Path, models: list[str]) -> None:

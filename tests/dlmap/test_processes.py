@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,55 @@ def test_after_a_kill_only_the_missing_ones_are_done(
     assert predict(many, tmp_path, *models) == 0
     check_complete(tmp_path, plain)
     assert {name: (tmp_path / name).stat().st_mtime_ns for name in noted} == written
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["launched", "launching"])
+def test_a_process_that_dies_ends_the_run_at_once(
+    victim: str, many: Path, plain: Path, tmp_path: Path, models: list[str]
+) -> None:
+    process = start(many, tmp_path, *models, *TWO, "--data.batch_size=1")
+    wait_for(4, tmp_path)
+    (launched,) = children(process.pid)
+    os.kill(process.pid if victim == "launching" else launched, signal.SIGKILL)
+    _, errors = process.communicate(timeout=20)  # ends when no process holds the pipe any more
+    assert "Traceback" not in errors
+    if victim == "launched":
+        assert process.returncode == 1
+        assert "process 1 of this run was killed (SIGKILL)" in errors and "run the same command again" in errors
+    assert len(list_images(tmp_path)) < COUNT
+    assert predict(many, tmp_path, *models) == 0
+    check_complete(tmp_path, plain)
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.slow
+def test_twenty_kills_at_random_moments_change_nothing(
+    many: Path, tmp_path: Path, models: list[str], record_property: Callable[[str, object], None]
+) -> None:
+    """One photograph at a time, so that the results are those of the undisturbed run to the last bit."""
+    options, moments = [*models, "--data.batch_size=1", "--data.num_workers=0"], np.random.default_rng(0)
+    undisturbed = start(many, tmp_path / "plain", *options)
+    assert undisturbed.wait(timeout=120) == 0
+    output, done = tmp_path / "out", []
+    for _ in range(20):
+        process, before = start(many, output, *options), len(list(output.rglob("*.png")))
+        if before < COUNT - 2:  # begin to count when it has begun to work
+            wait_for(before + 1, output)
+        time.sleep(moments.uniform(0, 0.15))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        done.append(len(list_images(output)))
+        for path in list_images(output):
+            assert path.read_bytes() == (tmp_path / "plain" / path.name).read_bytes()
+    record_property("done_after_each_kill", done)
+    assert start(many, output, *options).wait(timeout=120) == 0
+    check_complete(output, tmp_path / "plain")
+    for path in list_images(tmp_path / "plain"):
+        assert (output / path.name).read_bytes() == path.read_bytes()
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ def image(height: int, width: int, channels: int = 2) -> Tensor:
 
 
 @pytest.mark.parametrize("side", [4, 5, 16])
-@pytest.mark.parametrize(("height", "width"), [(17, 40), (16, 16), (3, 33), (100, 18)])
+@pytest.mark.parametrize(("height", "width"), [(17, 40), (16, 16), (3, 33), (1, 50), (100, 18)])
 def test_windows_sum_to_one_and_cover_every_pixel_smoothly(height: int, width: int, side: int) -> None:
     tiling, total = Tiling(side, inputs=1, outputs=3), torch.zeros(3 * height, 3 * width)
     for source, target, window in tiling.tiles(image(height, width)):

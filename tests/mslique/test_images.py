@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from mslique import UserError, decode_image, images, list_images, read_image
+from mslique import UserError, decode_image, list_images, opening, read_image
 
 
 def test_sixteen_bit_grey_keeps_its_precision(tmp_path: Path) -> None:
@@ -104,9 +104,51 @@ def test_a_file_that_claims_too_many_pixels_is_refused_before_it_is_decoded(
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow would refuse twice this
     assert read_image(tmp_path / "x.png").shape == (3, 100, 100)
     assert Image.MAX_IMAGE_PIXELS == 100
-    monkeypatch.setattr(images, "MAX_PIXELS", 9999)
+    monkeypatch.setattr(opening, "MAX_PIXELS", 9999)
     with pytest.raises(UserError, match="x.png cannot be decoded .*100 x 100 pixels are more than 9,999"):
         read_image(tmp_path / "x.png")
+
+
+def test_a_large_picture_in_a_few_bytes_is_refused(tmp_path: Path) -> None:
+    Image.new("1", (5000, 5000)).save(tmp_path / "x.png")
+    with pytest.raises(UserError, match="5000 x 5000 pixels in [0-9,]+ bytes are no photograph"):
+        read_image(tmp_path / "x.png")
+
+
+def test_a_picture_is_what_its_content_says(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 2), "red").save(tmp_path / "jpeg.png", "JPEG")
+    assert read_image(tmp_path / "jpeg.png").shape == (3, 2, 4)
+    for kind in ("EPS", "PDF", "ICO", "PPM"):  # of these, EPS would have Ghostscript run
+        Image.new("RGB", (32, 32)).save(tmp_path / "x.png", kind)
+        with pytest.raises(UserError, match="x.png cannot be decoded"):
+            read_image(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_not_finite_are_refused(value: float, tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0.5, value]], dtype=np.float32)).save(tmp_path / "x.tif")
+    with pytest.raises(UserError, match="not finite"):
+        read_image(tmp_path / "x.tif")
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [(np.float32([[-1, 0.25, 3]]), [0, 0.25, 1]), (np.int32([[-9, 13107, 65536]]), [0, 0.2, 1])],
+    ids=["float", "32 bits"],
+)
+def test_values_beyond_black_and_white_are_clipped_and_said_so(
+    stored: np.ndarray, expected: list[float], tmp_path: Path
+) -> None:
+    Image.fromarray(stored).save(tmp_path / "x.tif")
+    with pytest.warns(UserWarning, match="where white is 1, were clipped"):
+        decoded = decode_image(tmp_path / "x.tif")
+    torch.testing.assert_close(decoded.image[1, 0], torch.tensor(expected))
+
+
+def test_damaged_exif_is_ignored_with_a_warning(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 2), "red").save(tmp_path / "x.png", exif=b"nonsense")
+    with pytest.warns(UserWarning, match="x.png: its EXIF is damaged"):
+        assert decode_image(tmp_path / "x.png").image.shape == (3, 2, 4)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", b"hello"])

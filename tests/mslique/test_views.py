@@ -82,6 +82,20 @@ def test_gradients_reach_exactly_the_pixels_of_the_crops() -> None:
     assert torch.equal(images.grad, expected.expand(1, 3, 64, 96))
 
 
+def test_a_line_of_pixels_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    line, sizes, resize = torch.rand(1, 3, 1, 20_000), [], torch.nn.functional.interpolate
+
+    def recorded(images: torch.Tensor, size: tuple[int, int], **options: object) -> torch.Tensor:
+        sizes.append(size)
+        return resize(images, size, **options)
+
+    monkeypatch.setattr(torch.nn.functional, "interpolate", recorded)
+    assert MultiScaleViews(32)(line).shape == (1, 15, 3, 32, 32)
+    assert sizes[0] == (43, 20_000)
+    MultiScaleViews(32)(line[..., :100])
+    assert sizes[2] == (43, 32 * 43)
+
+
 def test_antialiasing_is_a_choice() -> None:
     stripes = torch.zeros(1, 3, 256, 256)
     stripes[..., ::2] = 1
