@@ -13,7 +13,7 @@ from .model import MSLIQE
 from .opening import image_size
 from .pyiqa_metric import register_in_pyiqa
 from .sharing import load_model
-from .trust import check_finite, only_weights
+from .trust import check_finite, only_weights, restrict_classes
 from .views import MultiScaleViews
 
 register_in_pyiqa()
@@ -34,6 +34,7 @@ __all__ = [
     "list_images",
     "load_model",
     "only_weights",
+    "restrict_classes",
     "plcc",
     "read_image",
     "reference_quality",

@@ -12,7 +12,7 @@ import yaml
 from jsonargparse import ArgumentParser
 from torch import nn
 
-from mslique import UserError
+from mslique import UserError, restrict_classes
 
 from .definition import check_name
 
@@ -102,10 +102,11 @@ def overlay(entry: Entry) -> str:
     return yaml.safe_dump(values, sort_keys=False)
 
 
-def entry_parser() -> ArgumentParser:
-    """A parser of ``quality`` alone; it raises its errors."""
+def entry_parser(name: str = "quality") -> ArgumentParser:
+    """A parser of one module alone, of the classes that every configuration may name; it raises its errors."""
+    restrict_classes()
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(nn.Module, "quality")
+    parser.add_subclass_arguments(nn.Module, name)
     return parser
 
 

@@ -1,29 +1,31 @@
 """The quality models of a study: built, tried, put on one scale."""
 
+from argparse import ArgumentError
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
 
 from torch import Tensor, nn
 
-from mslique import UserError, lightning_cli
+from mslique import UserError, lightning_cli, only_weights
 
 from .. import calibrate
 from ..metrics import check_gradient
 from .entries import Entry, entry_parser, with_constants
 
 
-def build(entry: Entry) -> nn.Module:
-    """The model of an entry, (B, 3, H, W) in [0, 1] -> (B,) in [0, 100].
+def build(entry: Entry, name: str = "quality") -> nn.Module:
+    """The frozen module of an entry: a quality model, (B, 3, H, W) in [0, 1] -> (B,) in [0, 100], or a fidelity.
 
     Raises:
-        UserError: its weights are missing, or an option is wrong.
+        UserError: its weights are missing, an option is wrong, or its class is none that a configuration may name.
     """
-    parser = entry_parser()
+    parser = entry_parser(name)
     try:
-        model: nn.Module = parser.instantiate_classes(parser.parse_object({"quality": entry})).quality
-    except ValueError as error:
-        raise lightning_cli.user_error(error) or error from None
+        with only_weights():
+            model: nn.Module = parser.instantiate_classes(parser.parse_object({name: entry}))[name]
+    except (ValueError, ArgumentError) as error:
+        raise lightning_cli.user_error(error) or UserError(f"{name} cannot be made: {error}") from None
     return model.eval().requires_grad_(False)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jsonargparse import ArgumentParser
 from torch import Tensor, nn
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 from tqdm import tqdm
@@ -82,16 +81,13 @@ def _fidelities(study: Study) -> Iterable[tuple[Any, ...]]:
 
 
 def _fidelity(study: Study) -> nn.Module:
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(nn.Module, "fidelity")
     try:
         entry = study.details["model"]["init_args"]["objective"]["init_args"]["fidelity"]
     except KeyError:
         raise UserError(
             f"{study.folder} does not tell how fidelity is measured: make it by dlmap study create"
         ) from None
-    model: nn.Module = parser.instantiate_classes(parser.parse_object({"fidelity": entry})).fidelity
-    return model
+    return models.build(entry, "fidelity")
 
 
 def _picture(study: Study, name: str, photo: str) -> Tensor:

@@ -34,8 +34,9 @@ def judge(index: int, sign: int) -> dict[str, object]:
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> Study:
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
     """Two photographs; the model of "dark" alone likes dark pictures."""
+    monkeypatch.setenv("MSLIQE_CLASSES", __name__)
     fidelity = {"class_path": "dlmap.fidelity.NLPD", "init_args": {"levels": 5, "low": True}}
     details = {
         "model": {"init_args": {"objective": {"init_args": {"fidelity": fidelity}}}},
@@ -128,3 +129,17 @@ def test_a_study_that_tells_nothing(study: Study, capsys: pytest.CaptureFixture[
     assert "does not tell of a quality model: give judges (--quality)" in capsys.readouterr().err
     assert cli.main(["study", "score", str(study.folder / "none")]) == 1
     assert "is no study" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["judge", "fidelity"])
+def test_a_study_of_somebody_else_builds_no_class_that_a_configuration_may_not_name(
+    study: Study, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    foreign = {"class_path": "pyiqa.models.inference_model.InferenceModel", "init_args": {"metric_name": "niqe"}}
+    if place == "judge":
+        study.details["judges"]["bright"] = foreign
+    else:
+        study.details["model"]["init_args"]["objective"]["init_args"]["fidelity"] = foreign
+    study.save()
+    assert cli.main(["study", "score", str(study.folder)]) == 1
+    assert "is not allowed" in capsys.readouterr().err
