@@ -1,6 +1,7 @@
 import os
 import resource
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -35,13 +36,15 @@ def cache(tmp_path: Path) -> PhotoCache:
     return PhotoCache(tmp_path / "new" / "cache", SIDE)
 
 
-@pytest.fixture
+@contextmanager
 def full_disk() -> Iterator[None]:
-    """No file can grow beyond 16 kB."""
+    """No file can grow beyond 16 kB. Not a fixture: the file to which pytest reports may be larger."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (16384, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def entries(cache: PhotoCache) -> list[Path]:
@@ -113,11 +116,12 @@ def test_damaged_entries_are_made_anew(
 
 
 def test_a_full_disk_is_told_once_and_the_training_goes_on(
-    file: Path, cache: PhotoCache, caplog: pytest.LogCaptureFixture, full_disk: None
+    file: Path, cache: PhotoCache, caplog: pytest.LogCaptureFixture
 ) -> None:
     expected = decoded(file, SIDE)
-    for _ in range(3):
-        assert torch.equal(cache(file), expected)
+    with full_disk():
+        read = [cache(file) for _ in range(3)]
+    assert all(torch.equal(image, expected) for image in read)
     assert caplog.text.count("nothing more is kept in the cache") == 1 and entries(cache) == []
 
 
@@ -131,8 +135,10 @@ def read_by_workers(cache: PhotoCache, file: Path, times: int, then: Callable[[]
     return set(DataLoader([file] * times, num_workers=2, collate_fn=read, timeout=60))  # type: ignore[arg-type]
 
 
-def test_all_workers_know_of_a_full_disk(file: Path, cache: PhotoCache, full_disk: None) -> None:
-    assert read_by_workers(cache, file, 1) == {True} and cache._unwritable
+def test_all_workers_know_of_a_full_disk(file: Path, cache: PhotoCache) -> None:
+    with full_disk():
+        right = read_by_workers(cache, file, 1)
+    assert right == {True} and cache._unwritable
 
 
 def test_a_cache_that_cannot_be_made_is_a_mistake(file: Path) -> None:
