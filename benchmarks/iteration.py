@@ -1,6 +1,6 @@
 """What does one iteration of the ascent cost, part by part, and how far is it from the least it could? Prints Markdown.
 
-    python benchmarks/iteration.py [--network tiny|12m|sd15] [--side 128] [--batches 1 2 4] [--quick]
+    python benchmarks/iteration.py [--network tiny|12m|sd15] [--side 128] [--batches 1 2 4] [--tables parts floors]
 
 The floor of an iteration is network calls x (2 forward + vjp) where activations are computed again in the backward pass
 ("checkpoint") and calls x (forward + vjp) where they are kept ("full"); forward and vjp, the product with the Jacobian
@@ -49,13 +49,8 @@ def main() -> None:
     rounds = 1 if options.quick else 5
     torch.manual_seed(0)
     print(f"{options.network}, {options.side} x {options.side}, {options.steps} steps, {options.precision}, {DEVICE}\n")
-    parts_table(options, rounds)
-    floors_table(options, rounds)
-    if not options.no_practice:
-        practice_table(options, rounds)
-    solver_table(options, rounds)
-    if not options.quick:
-        memory_table(options)
+    for name in options.tables:
+        TABLES[name](options, rounds)
 
 
 def parse() -> argparse.Namespace:
@@ -67,8 +62,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--peak-tflops", type=float, help="of the card in bf16, to print the share that is reached")
     parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--no-practice", action="store_true", help="leave common practice out")
-    parser.add_argument("--quick", action="store_true", help="one round, no memory: to see that all runs")
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
+    parser.add_argument("--quick", action="store_true", help="one round: to see that all runs")
     parser.add_argument("--memory", nargs=3, metavar=("GRADIENT", "SOLVER", "BATCH"), help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -223,7 +218,7 @@ def one_iteration(prior: DiffusionPrior, objective: MAPObjective, images: Tensor
     with part("quality, forward"):
         quality = objective.quality(shown)
     with part("fidelity, forward"):
-        fidelity = objective.fidelity(shown, images.expand_as(shown))
+        fidelity = objective.fidelity(shown, images.repeat_interleave(len(shown) // len(images), dim=0))
     with part("quality, backward"):
         (slope,) = torch.autograd.grad(quality.sum(), shown)
     with part("fidelity, backward"):
@@ -301,7 +296,7 @@ def solver_table(options: argparse.Namespace, rounds: int) -> None:
         print(f"| {solver} | {statistics.median(values):.3g} | {faster:.2f} |", flush=True)
 
 
-def memory_table(options: argparse.Namespace) -> None:
+def memory_table(options: argparse.Namespace, rounds: int) -> None:
     print("\n| mode | steps | batch | side | MB added at the peak of one iteration |\n|---|---|---|---|---|")
     cases = [("checkpoint", 5, 1, options.side), ("checkpoint", 50, 1, options.side), ("full", 5, 1, options.side)]
     cases += [
@@ -331,6 +326,14 @@ def measure_peak(options: argparse.Namespace) -> int:
     peak = torch.cuda.max_memory_allocated() if DEVICE.type == "cuda" else resident("VmHWM")
     return (peak - before) // 10**6
 
+
+TABLES = {
+    "parts": parts_table,
+    "floors": floors_table,
+    "practice": practice_table,
+    "solvers": solver_table,
+    "memory": memory_table,
+}
 
 if __name__ == "__main__":
     main()
