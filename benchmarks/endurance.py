@@ -37,7 +37,9 @@ def main() -> None:
     half = np.searchsorted(done, (done[0] + done[-1]) / 2)
     speeds = [(done[b] - done[a]) / (when[b] - when[a]) for a, b in ((0, half), (half, -1))]
     print(f"exit status {process.returncode}, {done[-1]:.0f} photographs seen done")
-    print(f"memory: {memory[0]:.0f} MB after {done[0]:.0f}, {memory.max() / memory[0] - 1:+.1%} at its highest")
+    highest, last = memory.argmax(), np.searchsorted(done, done[-1])  # after the last one, report.html is written
+    print(f"memory: {memory[0]:.0f} MB after {done[0]:.0f}, {memory[last] / memory[0] - 1:+.1%} after the last")
+    print(f"at its highest {memory[highest] / memory[0] - 1:+.1%}, after {done[highest]:.0f} photographs")
     print(f"open files: {handles.min():.0f} to {handles.max():.0f}")
     print(f"photographs a second: {speeds[0]:.2f} in the first half, {speeds[1]:.2f} in the second")
 
