@@ -1,9 +1,10 @@
 """Writing enhanced images so that a half-written file never appears."""
 
+import csv
 import hashlib
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,19 @@ def _levels(values: Tensor) -> Any:
 def save_png(image: Tensor, path: Path) -> None:
     """Write (3, H, W) in [0, 1] as an 8-bit PNG, atomically."""
     save_picture(to_pillow(image), path)
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table, atomically; what is None stays empty."""
+
+    def write(part: Path) -> None:
+        # names of files that are not valid UTF-8 come out as the bytes that they are
+        with part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+            table = csv.writer(file)
+            table.writerow(columns)
+            table.writerows(rows)
+
+    write_atomically(path, write)
 
 
 def png_bytes(image: Tensor) -> bytes:

@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Sequence
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,8 +16,6 @@ from .images import write_bytes
 from .journal import Entry, Journal
 from .results import OK
 from .thumbnails import MANY, Thumbnails
-
-PLACE = "REPORT_DATA"
 
 
 def report(output: str | Path) -> Path:
@@ -41,12 +40,16 @@ def write_report(output: Path, entries: Sequence[Entry]) -> Path:
         "thumbnails": [thumbnails.as_uris(entry.row.file, many) for entry in entries],
         "config": config.read_text(encoding="utf-8") if config.is_file() else "",
     }
-    # inside a script element only "<" could end it; as an escape it is the same JSON
-    text = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
-    page = files("dlmap").joinpath("report.html").read_text(encoding="utf-8").replace(PLACE, text)
     path = output / "report.html"
-    write_bytes(path, page.encode())
+    write_page(path, files("dlmap") / "report.html", "REPORT_DATA", data)
     return path
+
+
+def write_page(path: Path, template: Traversable, place: str, data: dict[str, Any]) -> None:
+    """Write the template, an HTML page, with ``data`` as JSON at ``place`` in a script element; atomically."""
+    # only "<" could end the element; as an escape it is the same JSON
+    text = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
+    write_bytes(path, template.read_text(encoding="utf-8").replace(place, text).encode())
 
 
 def _photo(entry: Entry) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .images import write_atomically
+from .images import write_csv
 
 OK, FAILED = "ok", "failed"
 
@@ -31,15 +31,7 @@ COLUMNS = [field.name for field in dataclasses.fields(Row)]
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
     """Write a results.csv with these rows, atomically; figures have six significant digits."""
-
-    def write(part: Path) -> None:
-        # names of files that are not valid UTF-8 come out as the bytes that they are
-        with part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            table = csv.writer(file)
-            table.writerow(COLUMNS)
-            table.writerows([_text(getattr(row, name)) for name in COLUMNS] for row in rows)
-
-    write_atomically(path, write)
+    write_csv(path, COLUMNS, ([six_digits(getattr(row, name)) for name in COLUMNS] for row in rows))
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -48,7 +40,6 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _text(value: object) -> str:
-    if value is None:
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+def six_digits(value: object) -> object:
+    """A float as text with six significant digits; anything else as it is."""
+    return f"{value:.6g}" if isinstance(value, float) else value

@@ -10,7 +10,7 @@ from typing import Literal, cast, get_args
 
 from mslique import UserError
 
-from ..images import write_atomically
+from ..images import write_csv
 from .design import Kind
 
 Side = Literal["left", "right"]
@@ -36,14 +36,7 @@ REQUIRED = ("observer", "photo", "left", "right", "choice")
 
 def write_answers(path: Path, answers: Iterable[Answer]) -> None:
     """Write a csv of answers, atomically."""
-
-    def write(part: Path) -> None:
-        with part.open("w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file)
-            table.writerow(COLUMNS)
-            table.writerows(["" if v is None else v for v in dataclasses.astuple(answer)] for answer in answers)
-
-    write_atomically(path, write)
+    write_csv(path, COLUMNS, map(dataclasses.astuple, answers))
 
 
 def read_answers(path: Path) -> list[Answer]:

@@ -18,6 +18,7 @@ from typing import Any
 from mslique import UserError
 
 from ..images import write_bytes
+from .design import ORIGINAL
 
 FILE = "study.json"
 QUESTION = "Which of the two pictures do you prefer?"
@@ -58,6 +59,10 @@ class Study:
 
     def output(self, contestant: str, photo: str) -> Path:
         return self.folder / "outputs" / contestant / photo
+
+    def picture(self, name: str, photo: str) -> Path:
+        """Of the contestant ``name``, or ORIGINAL."""
+        return self.original(photo) if name == ORIGINAL else self.output(name, photo)
 
     @property
     def answers(self) -> Path:

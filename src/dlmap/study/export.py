@@ -1,14 +1,13 @@
 """Answers and observers of a study as csv."""
 
-import csv
 from pathlib import Path
 
 from mslique import UserError
 
-from ..images import write_atomically
+from ..images import write_csv
 from .answers import write_answers
 from .definition import Study
-from .store import Store
+from .store import Store, collected
 
 
 def export(study: Study, answers: Path, observers: Path | None = None) -> None:
@@ -17,13 +16,11 @@ def export(study: Study, answers: Path, observers: Path | None = None) -> None:
     Raises:
         UserError: nobody has taken part yet, or a file cannot be written.
     """
-    if not study.answers.is_file():
-        raise UserError(f"{study.folder} has no answers yet: show it to observers with `dlmap study serve`")
-    store = Store(study.answers)
+    store = collected(study)
     try:
         write_answers(answers, store.answers())
         if observers is not None:
-            write_atomically(observers, lambda part: _write_observers(part, store))
+            _write_observers(observers, store)
     except OSError as reason:
         raise UserError(f"the answers cannot be written: {reason}") from reason
 
@@ -31,9 +28,8 @@ def export(study: Study, answers: Path, observers: Path | None = None) -> None:
 def _write_observers(path: Path, store: Store) -> None:
     facts = store.facts()
     names = sorted({name for entries in facts.values() for name in entries})
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, ["observer", "trials", "answered", *names])
-        table.writeheader()
-        for observer, entries in facts.items():
-            counts = {"trials": len(store.trials(observer)), "answered": len(store.answered(observer))}
-            table.writerow({"observer": observer, **counts, **entries})
+    rows = []
+    for observer, entries in facts.items():
+        counts = len(store.trials(observer)), len(store.answered(observer))
+        rows.append([observer, *counts, *(entries.get(name) for name in names)])
+    write_csv(path, ["observer", "trials", "answered", *names], rows)

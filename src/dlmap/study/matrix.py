@@ -6,14 +6,13 @@ of any scale. Pictures that were made to please a judge win in its eyes, whateve
 compares no other contestant, and what it says of the others is not pulled down by them [ours].
 """
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..images import write_atomically
+from ..images import write_csv
 
 Array = NDArray[np.float64]
 
@@ -69,18 +68,13 @@ class Matrix:
 
     def write(self, path: Path) -> None:
         """Write matrix.csv, atomically."""
-
-        def write(part: Path) -> None:
-            with part.open("w", newline="", encoding="utf-8") as file:
-                table = csv.writer(file)
-                names = ("preferred_by_the_others", "over_the_original", "liked_only_by_itself")
-                table.writerow(["contestant", *self.judges, *names])
-                for row, name in enumerate(self.contestants):
-                    values = [*self.preference[row], self.by_others[row], self.over_original[row]]
-                    alone = "yes" if self.only_by_itself[row] else "no"
-                    table.writerow([name, *("" if np.isnan(v) else f"{v:.4f}" for v in values), alone])
-
-        write_atomically(path, write)
+        names = ("preferred_by_the_others", "over_the_original", "liked_only_by_itself")
+        rows = []
+        for row, name in enumerate(self.contestants):
+            values = [*self.preference[row], self.by_others[row], self.over_original[row]]
+            alone = "yes" if self.only_by_itself[row] else "no"
+            rows.append([name, *("" if np.isnan(v) else f"{v:.4f}" for v in values), alone])
+        write_csv(path, ["contestant", *self.judges, *names], rows)
 
 
 def make_matrix(

@@ -23,8 +23,7 @@ def picture(study: Study, trial: Trial, place: Place) -> bytes:
     name = ORIGINAL if place == "original" else getattr(trial, place)
     if name == DEGRADED:
         return degraded(study.original(trial.photo))
-    path = study.original(trial.photo) if name == ORIGINAL else study.output(name, trial.photo)
-    return path.read_bytes()
+    return study.picture(name, trial.photo).read_bytes()
 
 
 @lru_cache(maxsize=32)
@@ -40,6 +39,6 @@ def degraded(path: Path) -> bytes:
 def check_pictures(study: Study) -> None:
     """Raise a UserError that names the first picture which the study lacks."""
     for photo in study.photos:
-        for path in (study.original(photo), *(study.output(name, photo) for name in study.contestants)):
+        for path in (study.picture(name, photo) for name in (ORIGINAL, *study.contestants)):
             if not path.is_file():
                 raise UserError(f"the study lacks {path}: run the `dlmap study create` that made it again")

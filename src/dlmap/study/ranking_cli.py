@@ -11,6 +11,7 @@ from mslique import UserError, lightning_cli
 from .answers import Answer, read_answers, write_answers
 from .bounds import Bounds
 from .definition import Study
+from .store import collected
 
 
 def add_rank(steps: Any) -> None:
@@ -77,19 +78,11 @@ def _sources(options: argparse.Namespace) -> tuple[Study | None, list[Answer], P
     """Study if there is one, answers, folder for the results."""
     if options.study is not None:
         study = Study.load(options.study)
-        answers = _collected(study) if options.answers is None else read_answers(options.answers)
+        answers = collected(study).answers() if options.answers is None else read_answers(options.answers)
         return study, answers, options.output or study.folder / "ranking"
     if options.answers is None or options.output is None:
         raise UserError("name a STUDY, or give --answers FILE.csv and --output FOLDER")
     return None, read_answers(options.answers), options.output
-
-
-def _collected(study: Study) -> list[Answer]:
-    from .store import Store
-
-    if not study.answers.is_file():
-        raise UserError(f"{study.folder} has no answers yet: `dlmap study serve` collects them")
-    return Store(study.answers).answers()
 
 
 def add_simulate(steps: Any) -> None:

@@ -1,23 +1,17 @@
 """The files of a ranking: csv tables, the figure, and a page that holds everything."""
 
-import csv
-import io
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
-from ..images import write_bytes
+from ..images import write_bytes, write_csv
+from ..report import write_page
 from ..thumbnails import data_uri
 from .definition import Study
 from .examples import examples
 from .figure import draw
 from .result import Ranking
 from .wording import method, notes
-
-PLACE = "RANKING_DATA"
 
 
 @dataclass(frozen=True)
@@ -38,7 +32,7 @@ def write_ranking(output: Path, ranking: Ranking, study: Study | None = None) ->
     """
     shown = tables(ranking)
     for table in shown:
-        _write_csv(output / f"{table.name}.csv", table)
+        write_csv(output / f"{table.name}.csv", table.columns, table.rows)
     pictures = draw(ranking)
     for kind, picture in pictures.items():
         write_bytes(output / f"ranking.{kind}", picture)
@@ -50,10 +44,7 @@ def write_ranking(output: Path, ranking: Ranking, study: Study | None = None) ->
         "tables": [{"title": t.title, "columns": t.columns, "rows": t.rows} for t in shown],
         "examples": examples(study, ranking) if study else [],
     }
-    # inside a script element only "<" could end it; as an escape it is the same JSON
-    text = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
-    page = files("dlmap.study").joinpath("ranking.html").read_text(encoding="utf-8").replace(PLACE, text)
-    write_bytes(output / "ranking.html", page.encode())
+    write_page(output / "ranking.html", files("dlmap.study") / "ranking.html", "RANKING_DATA", data)
 
 
 def tables(ranking: Ranking) -> list[Table]:
@@ -101,10 +92,3 @@ def _logits(*values: float) -> tuple[str, ...]:
 
 def _shares(*values: float | None) -> tuple[str, ...]:
     return tuple("" if value is None else f"{value:.3f}" for value in values)
-
-
-def _write_csv(path: Path, table: Table) -> None:
-    text = io.StringIO(newline="")
-    rows: Sequence[Any] = [table.columns, *table.rows]
-    csv.writer(text).writerows(rows)
-    write_bytes(path, text.getvalue().encode("utf-8"))

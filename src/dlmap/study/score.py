@@ -1,6 +1,5 @@
 """``dlmap study score``: every picture of a study in the eyes of every model, and its distance to the original."""
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ from tqdm import tqdm
 
 from mslique import UserError, decode_image
 
-from ..images import write_atomically
+from ..images import write_csv
+from ..results import six_digits
 from . import models
 from .create import SAMPLES
 from .definition import Study
@@ -92,8 +92,7 @@ def _fidelity(study: Study) -> nn.Module:
 
 def _picture(study: Study, name: str, photo: str) -> Tensor:
     """(1, 3, H, W), colours as they are stored, which is what was enhanced."""
-    path = study.original(photo) if name == ORIGINAL else study.output(name, photo)
-    return decode_image(path).image[None]
+    return decode_image(study.picture(name, photo)).image[None]
 
 
 @torch.no_grad()
@@ -104,12 +103,4 @@ def _scores(model: Any, image: Tensor) -> tuple[float | str, float]:
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
-    """Write a csv with six significant digits, atomically."""
-
-    def write(part: Path) -> None:
-        with part.open("w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file)
-            table.writerow(columns)
-            table.writerows([f"{v:.6g}" if isinstance(v, float) else v for v in row] for row in rows)
-
-    write_atomically(path, write)
+    write_csv(path, columns, (list(map(six_digits, row)) for row in rows))

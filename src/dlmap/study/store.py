@@ -12,6 +12,7 @@ from typing import Any
 from mslique import UserError
 
 from .answers import Answer, Side
+from .definition import Study
 from .design import Cell, Trial
 
 TABLES = (
@@ -125,6 +126,17 @@ class Store:
             connection.execute("COMMIT")
         finally:
             connection.close()  # rolls back what was not committed
+
+
+def collected(study: Study) -> Store:
+    """The store of a study in which somebody has taken part.
+
+    Raises:
+        UserError: nobody has.
+    """
+    if not study.answers.is_file():
+        raise UserError(f"{study.folder} has no answers yet: `dlmap study serve` collects them")
+    return Store(study.answers)
 
 
 def _taken(connection: sqlite3.Connection) -> Counter[Cell]:
