@@ -18,6 +18,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -134,12 +135,15 @@ def iterations(images: Tensor, prior: DiffusionPrior, objective: MAPObjective, c
 
 
 def floor(prior: DiffusionPrior, latents: Tensor) -> dict[str, float]:
-    """Seconds of one call without a gradient, and of the product with its Jacobian alone."""
-    with torch.no_grad():
-        forward = seconds(lambda: prior.denoiser(latents, 5))
-    point = latents.detach().requires_grad_()
-    noise = prior.denoiser(point, 5)
-    return {"forward": forward, "vjp": seconds(lambda: torch.autograd.grad(noise, point, latents))}
+    """Median seconds of a call without a gradient, and of the product with its Jacobian alone."""
+    forward, vjp = [], []
+    for _ in range(5):
+        with torch.no_grad():
+            forward.append(seconds(lambda: prior.denoiser(latents, 5)))
+        point = latents.detach().requires_grad_()
+        product = partial(torch.autograd.grad, prior.denoiser(point, 5), point, latents)
+        vjp.append(seconds(product))
+    return {"forward": statistics.median(forward), "vjp": statistics.median(vjp)}
 
 
 def calls(prior: DiffusionPrior) -> int:
@@ -154,10 +158,12 @@ def floors_table(options: argparse.Namespace, rounds: int) -> None:
         images, found = photographs(batch, options.side), defaultdict(list)
         latents = priors["full"].invert(images)[:, 0]
         for k in range(rounds + 1):
-            least = floor(priors["full"], latents)
+            before = floor(priors["full"], latents)
             for mode, prior in priors.items():
                 taken = iterations(images, prior, objective)
-                once = least["forward"] * (2 if mode == "checkpoint" else 1) + least["vjp"]
+                after = floor(priors["full"], latents)  # on both sides, since a machine's speed wanders
+                forward, vjp = ((before[part] + after[part]) / 2 for part in ("forward", "vjp"))
+                before, once = after, forward * (2 if mode == "checkpoint" else 1) + vjp
                 if k:  # the first round warms up
                     found[mode].append((taken, taken / (calls(prior) * once)))
         for mode, values in found.items():

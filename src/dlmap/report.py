@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from mslique import UserError
 
-from .images import write_bytes
+from .images import write_atomically
 from .journal import Entry, Journal
 from .results import OK
 from .thumbnails import MANY, Thumbnails
@@ -36,8 +36,8 @@ def write_report(output: Path, entries: Sequence[Entry]) -> Path:
     thumbnails, many = Thumbnails(Journal(output).folder), len(entries) > MANY
     config = output / "config.yaml"
     data = {
-        "photos": [_photo(entry) for entry in entries],
-        "thumbnails": [thumbnails.as_uris(entry.row.file, many) for entry in entries],
+        "photos": map(_photo, entries),
+        "thumbnails": (thumbnails.as_uris(entry.row.file, many) for entry in entries),
         "config": config.read_text(encoding="utf-8") if config.is_file() else "",
     }
     path = output / "report.html"
@@ -46,10 +46,37 @@ def write_report(output: Path, entries: Sequence[Entry]) -> Path:
 
 
 def write_page(path: Path, template: Traversable, place: str, data: dict[str, Any]) -> None:
-    """Write the template, an HTML page, with ``data`` as JSON at ``place`` in a script element; atomically."""
-    # only "<" could end the element; as an escape it is the same JSON
-    text = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
-    write_bytes(path, template.read_text(encoding="utf-8").replace(place, text).encode())
+    """Write the template, an HTML page, with ``data`` as JSON at ``place`` in a script element; atomically.
+
+    Values of ``data`` that are iterators become lists, and are never in memory as a whole.
+    """
+    head, tail = template.read_text(encoding="utf-8").split(place)
+
+    def write(part: Path) -> None:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(head)
+            # only "<" could end the element; as an escape it is the same JSON
+            file.writelines(piece.replace("<", "\\u003c") for piece in _json(data))
+            file.write(tail)
+
+    write_atomically(path, write)
+
+
+def _json(data: dict[str, Any]) -> Iterator[str]:
+    """Pieces of the JSON of ``data``."""
+    opening = "{"
+    for key, value in data.items():
+        yield f"{opening}{json.dumps(key)}:"
+        if isinstance(value, Iterator):
+            comma = "["
+            for one in value:
+                yield comma + json.dumps(one, allow_nan=False)
+                comma = ","
+            yield "]" if comma == "," else "[]"
+        else:
+            yield json.dumps(value, allow_nan=False)
+        opening = ","
+    yield "}"
 
 
 def _photo(entry: Entry) -> dict[str, Any]:

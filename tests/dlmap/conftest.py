@@ -1,12 +1,17 @@
+import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # toys.py
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 from toys import photos, save_prior, save_quality
 
 from dlmap.images import save_png
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +35,14 @@ def folder(tmp_path: Path) -> Path:
     for k, (name, side) in enumerate((("a.png", 40), ("b.png", 40), ("sub/c.png", 50))):
         save_png(photos(1, 32, side, seed=k)[0], tmp_path / "in" / name)
     return tmp_path / "in"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium from the system's packages; without it the test is skipped."""
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,28 +14,18 @@ from threading import Thread
 import pytest
 import uvicorn
 from handmade import make_study, photographs
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
 
 from dlmap.study import Study
 from dlmap.study.server import application
 from dlmap.study.sessions import Plan, Sessions
 from dlmap.study.store import Store
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 COMMAND = Path(sys.executable).parent / "dlmap"
 OPTIONS = ["--trials=18", "--catches=2", "--practice=2", "--break-every=8"]
 TOTAL = 22
 
 expect.set_options(timeout=30_000)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 class Server:
