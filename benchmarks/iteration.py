@@ -139,9 +139,9 @@ def floor(prior: DiffusionPrior, latents: Tensor) -> dict[str, float]:
     forward, vjp = [], []
     for _ in range(5):
         with torch.no_grad():
-            forward.append(seconds(lambda: prior.denoiser(latents, 5)))
+            forward.append(seconds(lambda: prior.denoiser(latents, 1)))
         point = latents.detach().requires_grad_()
-        product = partial(torch.autograd.grad, prior.denoiser(point, 5), point, latents)
+        product = partial(torch.autograd.grad, prior.denoiser(point, 1), point, latents)
         vjp.append(seconds(product))
     return {"forward": statistics.median(forward), "vjp": statistics.median(vjp)}
 
@@ -178,7 +178,7 @@ def share(prior: DiffusionPrior, latents: Tensor, taken: float, peak: float) -> 
     counter = FlopCounterMode(display=False)
     point = latents.detach().requires_grad_()
     with counter:
-        torch.autograd.grad(prior.denoiser(point, 5), point, latents)
+        torch.autograd.grad(prior.denoiser(point, 1), point, latents)
     rate = calls(prior) * counter.get_total_flops() / taken / 1e12
     print(f"\nbatch {len(latents)}, full: {rate:.0f} TFLOP/s in the network, {rate / peak:.0%} of {peak:.0f}\n")
 

@@ -2,9 +2,9 @@
 
     python benchmarks/scaling.py PHOTOS [--processes 1 2] [--photos 16] [--size 128] [--repeats 3] [OPTIONS OF predict]
 
-Central squares of PHOTOS, enhanced with configs/dlmap/tiny.yaml, on CPUs unless the options say otherwise. All runs have
-the machine's cores between them: OMP_NUM_THREADS is their number divided by that of the processes. Starting the
-processes and loading the models, which a long folder pays once, is measured by a run over as many photographs as there are
+Central squares of PHOTOS, enhanced with configs/dlmap/tiny.yaml, on CPUs unless the options say otherwise. Every run
+has all cores of the machine: OMP_NUM_THREADS is their number divided by that of the processes. Starting the processes
+and loading the models, which a long folder pays once, is measured by a run over as many photographs as there are
 processes, and taken off. Prints Markdown; medians of the repeats, in which all take turns.
 """
 
@@ -37,7 +37,9 @@ def main() -> None:
         make_photos(options.folder, Path(name, "all"), options.photos, options.size)
         for repeat in range(options.repeats):
             for processes in options.processes:
-                runs = ((Path(name, run), Path(name, f"{run}-{repeat}-{processes}")) for run in ("all", f"start{processes}"))
+                runs = (
+                    (Path(name, run), Path(name, f"{run}-{repeat}-{processes}")) for run in ("all", f"start{processes}")
+                )
                 whole, start = (predict(*folders, processes, rest) for folders in runs)
                 rates[processes].append((options.photos - processes) / (whole - start))
     first = statistics.median(rates[options.processes[0]])

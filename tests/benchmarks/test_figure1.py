@@ -1,20 +1,17 @@
 """The command that draws figure 1, in-process, on tiny models."""
 
-import sys
 from pathlib import Path
 
+import figure1
 import pytest
 import yaml
 from PIL import Image
+from toys import photos, save_prior, save_quality
+
+from dlmap.images import save_png
+from mslique import read_image
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "tests" / "dlmap")]
-
-import figure1  # noqa: E402
-from toys import photos, save_prior, save_quality  # noqa: E402
-
-from dlmap.images import save_png  # noqa: E402
-from mslique import read_image  # noqa: E402
 
 
 def test_a_picture_a_table_and_the_single_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,16 +4,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import study
 from scipy.integrate import quad
 from scipy.special import expit, logit
 from scipy.stats import norm
 
+from dlmap.study.simulate import Habits
+
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-
-import study  # noqa: E402
-
-from dlmap.study.simulate import Habits  # noqa: E402
 
 
 def test_without_variation_the_truth_is_what_was_given() -> None:

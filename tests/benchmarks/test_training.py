@@ -1,12 +1,8 @@
 """The command that measures trainings, in-process, with a network of one layer."""
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
 import training
 
 

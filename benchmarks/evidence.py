@@ -1,0 +1,288 @@
+"""What the methods do to photographs, told by models that none of them optimises. Writes tables and pictures.
+
+    python benchmarks/evidence.py KODAK24 REAL TRAINING OUT [--configs CONFIG...] [--quick]
+
+Inputs: of every photograph of KODAK24 a square of 128 pixels at half size under eight mixtures of degradations, chosen
+before any result was seen; and the central square of at most 192 pixels of every photograph of REAL, as it is. Methods:
+unsharp mask, non-local means, direct ascent, pixel MAP, and latent MAP with the options of each configuration, of which
+the first decides the objective on pixels. The judges (see judges.py) are a witness, NIQE fitted to the photographs of
+TRAINING, and PIQE.
+
+The ascents on pixels take fine steps, so that each can be compared with latent MAP where it has just reached the same
+optimised score, and where it has gone as far (root-mean-square) from the input.
+
+OUT/rows receives a file an input; run again, the command goes on where it was ended, unless the configuration or a
+model has changed. OUT/images receives the pictures, OUT/tables.md the tables, OUT/pictures.png best, median and worst.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from evidence_tables import write_tables
+from figure1 import load
+from judges import Distance, Measure, distances, judges
+from PIL import ImageFilter
+from scipy import ndimage
+from skimage.restoration import denoise_nl_means
+from torch import Tensor, nn
+
+from dlmap import Ascent, DiffusionPrior, MAPObjective, enhance
+from dlmap.images import save_png, to_pillow, write_bytes
+from dlmap.objective import Terms
+from mslique import DEGRADATIONS, list_images, read_image
+
+SIZE, SIZE_OF_REAL, BATCH = 128, 192, 8
+MIXTURES: dict[str, tuple[tuple[str, float], ...]] = {
+    "blur": (("gaussian_blur", 0.3),),
+    "noise": (("shot_noise", 0.5),),
+    "jpeg": (("jpeg", 0.7),),
+    "blur, noise": (("gaussian_blur", 0.2), ("gaussian_noise", 0.2)),
+    "rescale, jpeg": (("rescale", 0.3), ("jpeg", 0.4)),
+    "exposure, noise": (("exposure", 0.6), ("shot_noise", 0.4)),
+    "motion, jpeg2000": (("motion_blur", 0.2), ("jpeg2000", 0.3)),
+    "rescale, oversharpening": (("rescale", 0.2), ("oversharpening", 0.3)),
+}
+CONFIGS = ["configs/dlmap/tiny.yaml", "configs/dlmap/tiny_edict.yaml"]
+SOLVERS = {"EDICT": "EDICT", "BDIA": "BDIA", "OBELM": "O-BELM"}
+ON_PIXELS = {"direct ascent": False, "pixel MAP": True}  # with the fidelity term?
+PIXEL_STEPS = Ascent(iterations=40, step_size=1.0, target=1e9, domain="pixel")
+
+
+@dataclass(frozen=True)
+class Input:
+    """A photograph (3, H, W) in [0, 1] to be enhanced, and its clean original if there is one."""
+
+    group: str
+    photo: str
+    image: Tensor
+    clean: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Of one image, per evaluation: images (N, 3, H, W), quality (N,), value (N,), drift (N,) in 8-bit levels."""
+
+    images: Tensor
+    quality: Tensor
+    value: Tensor
+    drift: Tensor
+
+    def final(self, target: float) -> int:
+        """What `enhance` returns: the best up to the first that reaches the target."""
+        reached = (self.quality >= target).nonzero()
+        end = len(self.quality) if len(reached) == 0 else int(reached[0]) + 1
+        return int(self.value[:end].argmax())
+
+    def at_score(self, quality: float) -> int | None:
+        reached = (self.quality >= quality).nonzero()
+        return int(reached[0]) if len(reached) else None
+
+    def at_drift(self, drift: float) -> int:
+        """The last before it first went further."""
+        beyond = (self.drift > drift).nonzero()
+        return (int(beyond[0]) if len(beyond) else len(self.drift)) - 1
+
+
+class Recorder(nn.Module):
+    """The objective, keeping what was evaluated: of the images that one state gives, the better."""
+
+    def __init__(self, objective: MAPObjective, count: int) -> None:
+        super().__init__()
+        self.objective, self.count = objective, count
+        self.seen: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def forward(self, images: Tensor, reference: Tensor) -> Terms:
+        terms: Terms = self.objective(images, reference)
+        quality, value = (column.detach().view(self.count, -1) for column in (terms.quality, terms.value))
+        best, rows = value.argmax(dim=1), torch.arange(self.count)
+        chosen = images.detach().view(self.count, -1, *images.shape[1:])[rows, best]
+        self.seen.append((chosen, quality[rows, best], value[rows, best]))
+        return terms
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(args)
+    study = Evidence(options)
+    groups = [*kodak(options.kodak24, 2 if options.quick else None), *real(options.real, 1 if options.quick else None)]
+    for number, group in enumerate(groups, 1):
+        start = time.monotonic()
+        study.run(group)
+        sys.stderr.write(f"{number} of {len(groups)} groups, {time.monotonic() - start:.0f} s\n")
+    sys.stdout.write(write_tables(options.output))
+    return 0
+
+
+class Evidence:
+    """Every method on every input, judged.
+
+    ``models`` are those of the configurations, by the name of the method.
+    """
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.output, self.models = options.output, {}
+        for config in options.configs:
+            model = load(config)
+            self.models[f"latent MAP, {SOLVERS[type(model.prior.solver).__name__]}"] = model
+        first = next(iter(self.models.values()))
+        self.objective, self.target = first.objective, first.ascent.target
+        training = list_images(options.training)[: 2 if options.quick else None]
+        self.judges: dict[str, Measure] = judges(options.witness, training)
+        self.distances: dict[str, Distance] = distances()
+        self.steps = replace(PIXEL_STEPS, iterations=2) if options.quick else PIXEL_STEPS
+        self.key = self._key(options.configs)
+
+    def _key(self, configs: list[Path]) -> str:
+        digest = hashlib.sha256(b"".join(config.read_bytes() for config in configs))
+        for module in (*self.models.values(), self.judges["witness"]):
+            for name, tensor in sorted(module.state_dict().items()):
+                digest.update(name.encode() + tensor.contiguous().flatten().view(torch.uint8).cpu().numpy().tobytes())
+        return f"{digest.hexdigest()[:16]} {self.steps.iterations}"
+
+    def run(self, inputs: list[Input]) -> None:
+        """Enhance and judge those of equal size that are not done yet."""
+        inputs = [one for one in inputs if not self._done(one)]
+        if not inputs:
+            return
+        images = torch.stack([one.image for one in inputs])
+        traces = {name: self._pixel(images, faithful) for name, faithful in ON_PIXELS.items()}
+        seconds = {}
+        for name, model in self.models.items():
+            start = time.monotonic()
+            traces[name] = self._traced(images, model.prior, model.objective, model.ascent)
+            seconds[name] = (time.monotonic() - start) / len(inputs)
+        for k, one in enumerate(inputs):
+            rows = list(self._rows(one, {name: trace[k] for name, trace in traces.items()}, seconds))
+            text = json.dumps({"key": self.key, "rows": rows}, indent=1)
+            write_bytes(self._path(one), text.encode())
+
+    def _done(self, one: Input) -> bool:
+        path = self._path(one)
+        return path.is_file() and json.loads(path.read_text())["key"] == self.key
+
+    def _path(self, one: Input) -> Path:
+        return self.output / "rows" / one.group / f"{one.photo}.json"
+
+    def _pixel(self, images: Tensor, faithful: bool) -> list[Trace]:
+        weight = self.objective.fidelity_weight
+        self.objective.fidelity_weight = weight if faithful else 0.0
+        try:
+            return self._traced(images, None, self.objective, self.steps)
+        finally:
+            self.objective.fidelity_weight = weight
+
+    def _traced(
+        self, images: Tensor, prior: DiffusionPrior | None, objective: MAPObjective, ascent: Ascent
+    ) -> list[Trace]:
+        recorder = Recorder(objective, len(images))
+        enhance(
+            images, prior, recorder, replace(ascent, target=1e9)
+        )  # beyond the target too: `Trace.final` stops there
+        pictures, quality, value = (torch.stack(column, dim=1) for column in zip(*recorder.seen, strict=True))
+        drift = 255 * (pictures - images[:, None]).square().flatten(2).mean(dim=2).sqrt()
+        return [Trace(*row) for row in zip(pictures, quality, value, drift, strict=True)]
+
+    def _rows(self, one: Input, traces: dict[str, Trace], seconds: dict[str, float]) -> Iterator[dict[str, Any]]:
+        """Of the input, every method's result, and the ascents on pixels where they equal each latent result."""
+        if one.clean is not None:
+            yield self._row(one, "clean original", "final", one.clean)
+        yield self._row(one, "unchanged", "final", one.image)
+        for name, picture in baselines(one.image).items():
+            yield self._row(one, name, "final", picture)
+        for name, trace in traces.items():
+            k = trace.final(self.target)
+            yield self._row(one, name, "final", trace.images[k]) | {"seconds": seconds.get(name), "steps": k}
+        for latent in self.models:
+            k = traces[latent].final(self.target)
+            quality, drift = traces[latent].quality[k].item(), traces[latent].drift[k].item()
+            for name in ON_PIXELS:
+                at = {"equal score": traces[name].at_score(quality), "equal drift": traces[name].at_drift(drift)}
+                for kind, step in at.items():
+                    if step is not None:
+                        yield self._row(one, name, f"{kind}: {latent}", traces[name].images[step])
+
+    @torch.no_grad()
+    def _row(self, one: Input, method: str, variant: str, image: Tensor) -> dict[str, Any]:
+        """As it would be on disk, in 8 bits."""
+        picture = (image.clamp(0, 1) * 255).round()[None] / 255
+        if variant == "final":
+            save_png(picture[0], self.output / "images" / method / one.group / f"{one.photo}.png")
+        row: dict[str, Any] = {"group": one.group, "photo": one.photo, "method": method, "variant": variant}
+        row["quality"] = self.objective.quality(picture).item()
+        row["drift"] = 255 * (picture[0] - one.image).square().mean().sqrt().item()
+        row |= {name: float(judge(picture)) for name, judge in self.judges.items()}
+        if one.clean is not None:
+            row |= {name: float(measure(picture, one.clean[None])) for name, measure in self.distances.items()}
+        return row
+
+
+def kodak(folder: Path, limit: int | None) -> Iterator[list[Input]]:
+    """Groups of at most BATCH inputs."""
+    photos = list_images(folder)[:limit]
+    for number, (name, mixture) in enumerate(list(MIXTURES.items())[:limit]):
+        inputs = []
+        for index, path in enumerate(photos):
+            image = F.interpolate(read_image(path)[None], scale_factor=0.5, mode="bicubic", antialias=True)[0]
+            clean = _square(image.clamp(0, 1), SIZE)
+            pixels, rng = clean.permute(1, 2, 0).numpy(), np.random.default_rng((number, index))
+            for degradation, severity in mixture:
+                pixels = DEGRADATIONS[degradation](pixels, severity, rng)
+            inputs.append(Input(name, path.stem, _8bit(torch.from_numpy(pixels).permute(2, 0, 1)), clean))
+        yield from (inputs[k : k + BATCH] for k in range(0, len(inputs), BATCH))
+
+
+def real(folder: Path, limit: int | None) -> Iterator[list[Input]]:
+    for path in list_images(folder)[:limit]:
+        yield [Input("real", path.stem, _8bit(_square(read_image(path), SIZE_OF_REAL)))]
+
+
+def _square(image: Tensor, size: int) -> Tensor:
+    size = min(size, *image.shape[1:])
+    top, left = ((side - size) // 2 for side in image.shape[1:])
+    return image[:, top : top + size, left : left + size].contiguous()
+
+
+def _8bit(image: Tensor) -> Tensor:
+    return (image * 255).round().contiguous() / 255
+
+
+def baselines(image: Tensor) -> dict[str, Tensor]:
+    """Classical filters, (3, H, W) in [0, 1] -> the same."""
+    sharp = to_pillow(image).filter(ImageFilter.UnsharpMask(radius=2, percent=100, threshold=0))
+    pixels = image.permute(1, 2, 0).numpy()
+    sigma = noise_level(pixels)
+    quiet = denoise_nl_means(pixels, patch_size=5, patch_distance=6, h=0.8 * sigma, sigma=sigma, channel_axis=-1)
+    return {
+        "unsharp mask": torch.from_numpy(np.asarray(sharp, np.float32) / 255).permute(2, 0, 1),
+        "non-local means": torch.from_numpy(quiet).permute(2, 0, 1),
+    }
+
+
+def noise_level(pixels: np.ndarray) -> float:
+    """Standard deviation of noise, by a kernel that edges hardly answer to (Immerkaer, CVIU 1996, eq. 1)."""
+    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]])[..., None]
+    inner = ndimage.convolve(pixels, kernel)[1:-1, 1:-1]
+    return float(np.sqrt(np.pi / 2) / 6 * np.abs(inner).mean())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("kodak24", "real", "training", "output"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--configs", type=Path, nargs="+", default=[Path(name) for name in CONFIGS])
+    parser.add_argument("--witness", default="data/mslique-witness")
+    parser.add_argument("--quick", action="store_true", help="a few inputs: to see that all runs")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""Models and measures that no ascent here optimises, to judge what one has done."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pyiqa
+import torch
+from pyiqa.archs.func_util import normalize_img_with_gauss
+from pyiqa.archs.niqe_arch import compute_feature
+from pyiqa.matlab_utils import blockproc
+from torch import Tensor, nn
+from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
+
+from dlmap.fidelity import NLPD
+from mslique import MSLIQE, read_image
+
+BLOCK = 32
+Measure = Callable[[Tensor], Tensor]
+Distance = Callable[[Tensor, Tensor], Tensor]
+
+
+class NIQE(nn.Module):
+    """NIQE (Mittal, Soundararajan and Bovik, 2013) on features of pyiqa, fitted to the photographs given, negated.
+
+    The distance between two Gaussians of natural scene statistics: that of the image's blocks and that of clean
+    photographs' blocks. The published one needs a download and blocks of 96 pixels; these are of 32 [ours].
+    """
+
+    def __init__(self, clean: Iterable[Tensor]) -> None:
+        super().__init__()
+        blocks = torch.cat([self._features(image) for image in clean])
+        self.mean, self.covariance = blocks.nanmean(dim=0), _covariance(blocks)
+
+    @torch.no_grad()
+    def forward(self, image: Tensor) -> Tensor:
+        """(1, 3, H, W) in [0, 1] -> (1,), at most 0; higher is better."""
+        blocks = self._features(image)
+        gap = blocks.nanmean(dim=0) - self.mean
+        return -(gap @ torch.linalg.pinv((self.covariance + _covariance(blocks)) / 2) @ gap).sqrt()[None]
+
+    @staticmethod
+    def _features(image: Tensor) -> Tensor:
+        """Of every block, at full and half resolution: (blocks, 36)."""
+        height, width = (side // BLOCK * BLOCK for side in image.shape[-2:])
+        luma = (image.double() * image.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(dim=1, keepdim=True)
+        luma, parts = 255 * luma[..., :height, :width], []
+        for side in (BLOCK, BLOCK // 2):
+            parts.append(blockproc(normalize_img_with_gauss(luma), [side, side], fun=compute_feature)[0])
+            luma = nn.functional.interpolate(luma, scale_factor=0.5, mode="bicubic", antialias=True)
+        return torch.cat(parts, dim=-1)
+
+
+def _covariance(rows: Tensor) -> Tensor:
+    return torch.cov(rows[rows.isfinite().all(dim=1)].T)
+
+
+def judges(witness: str | Path, clean_photos: Iterable[Path]) -> dict[str, Measure]:
+    """No-reference models that need no download, image (1, 3, H, W) -> score, higher is better.
+
+    Args:
+        witness: an MS-LIQE that is not the optimised one.
+        clean_photos: what NIQE is fitted to, at half size.
+    """
+    clean = (read_image(path)[None] for path in clean_photos)
+    smaller = (nn.functional.interpolate(one, scale_factor=0.5, mode="bicubic", antialias=True) for one in clean)
+    piqe = pyiqa.create_metric("piqe", device="cpu")
+    return {
+        "witness": MSLIQE.from_pretrained(str(witness)).eval(),
+        "NIQE": NIQE(image.clamp(0, 1) for image in smaller),
+        "PIQE": lambda image: -piqe(image),
+    }
+
+
+def distances() -> dict[str, Distance]:
+    """To a clean original, (1, 3, H, W) both; higher is better (NLPD negated)."""
+    fsim, nlpd = pyiqa.create_metric("fsim", device="cpu"), NLPD(6, low=False, luminance=True)
+    return {
+        "PSNR": lambda image, clean: peak_signal_noise_ratio(image, clean, data_range=1.0),
+        "SSIM": lambda image, clean: structural_similarity_index_measure(image, clean, data_range=1.0),
+        "FSIM": lambda image, clean: fsim(image, clean),
+        "NLPD": lambda image, clean: -nlpd(image, clean),
+    }

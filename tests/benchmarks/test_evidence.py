@@ -1,0 +1,84 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import evidence
+import numpy as np
+import pytest
+import torch
+import yaml
+from evidence import Trace
+from evidence_tables import interval
+from judges import NIQE
+from scipy.stats import bootstrap
+from toys import photos, save_prior, save_quality
+
+from dlmap.images import save_png
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_trace_is_cut_where_it_says() -> None:
+    quality, drift = torch.tensor([10.0, 30.0, 20.0, 60.0, 95.0]), torch.tensor([0.0, 1.0, 3.0, 2.0, 9.0])
+    trace = Trace(torch.zeros(5, 3, 2, 2), quality, torch.tensor([10.0, 29.0, 15.0, 28.0, 99.0]), drift)
+    assert trace.final(target=1000) == 4
+    assert trace.final(target=60) == 1  # the best by objective until the target is reached
+    assert trace.at_score(25) == 1 and trace.at_score(96) is None
+    assert trace.at_drift(2.5) == 1 and trace.at_drift(9) == 4 and trace.at_drift(0.5) == 0
+
+
+def test_intervals_are_those_of_a_bootstrap_over_photographs() -> None:
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(3, 1, 40)
+    mean, low, high = interval({("group", str(k)): value for k, value in enumerate(numbers)})
+    theirs = bootstrap((numbers,), np.mean, method="percentile", rng=rng).confidence_interval
+    assert mean == pytest.approx(numbers.mean())
+    assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=0.03)
+    twice = {(group, str(k)): value for k, value in enumerate(numbers) for group in "ab"}
+    assert interval(twice) == pytest.approx((mean, low, high))  # a second copy of each tells nothing new
+
+
+def test_noise_is_estimated_on_a_picture() -> None:
+    ramp = np.linspace(0.2, 0.8, 200, dtype=np.float32)[None, :, None].repeat(200, 0).repeat(3, 2)
+    noisy = ramp + np.random.default_rng(0).normal(0, 0.05, ramp.shape).astype(np.float32)
+    assert evidence.noise_level(ramp) < 1e-3
+    assert evidence.noise_level(noisy) == pytest.approx(0.05, rel=0.03)
+
+
+def test_niqe_prefers_what_it_was_fitted_to() -> None:
+    clean = photos(4, 192, 192)
+    judge = NIQE(image[None] for image in clean[:3])
+    noisy = (clean[3] + 0.2 * torch.randn(3, 192, 192, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    assert judge(noisy[None]) < judge(clean[3][None]) <= 0
+
+
+@pytest.mark.slow
+def test_the_command_goes_on_where_it_was_ended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for k in range(2):
+        photo = torch.nn.functional.interpolate(photos(1, 100, 100, seed=k), scale_factor=3, mode="bicubic")[0]
+        save_png(photo, tmp_path / "in" / f"{k}.png")
+    save_prior(str(tmp_path / "prior"))
+    save_quality(str(tmp_path / "quality"))
+    config = yaml.safe_load((ROOT / "configs/dlmap/tiny.yaml").read_text())
+    arguments = config["model"]["init_args"]
+    arguments["prior"]["init_args"] |= {"path": str(tmp_path / "prior"), "num_steps": 2}
+    arguments["objective"]["init_args"]["quality"]["init_args"] |= {"model": str(tmp_path / "quality")}
+    arguments["ascent"]["iterations"] = 1
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    command = [*[str(tmp_path / "in")] * 3, str(tmp_path / "out"), "--quick", f"--configs={tmp_path / 'config.yaml'}"]
+    command += [f"--witness={tmp_path / 'quality'}"]
+    assert evidence.main(command) == 0
+    tables, rows = capsys.readouterr().out, sorted((tmp_path / "out/rows").glob("*/*.json"))
+    assert len(rows) == 2 * 2 + 1 and "at equal drift | 4 |" in tables
+    assert (tmp_path / "out/pictures.png").is_file()
+    before = [(path.stat().st_mtime_ns, scores(path)) for path in rows]
+    for path in rows[:2]:  # one batch: with another number of images rounding would differ
+        path.unlink()
+    assert evidence.main(command) == 0
+    after = [(path.stat().st_mtime_ns, scores(path)) for path in rows]
+    assert after[2:] == before[2:]
+    assert [row[1] for row in after[:2]] == [row[1] for row in before[:2]]
+
+
+def scores(path: Path) -> list[dict[str, Any]]:
+    return [{**row, "seconds": None} for row in json.loads(path.read_text())["rows"]]
