@@ -110,6 +110,15 @@ class Recorder(nn.Module):
         return terms
 
 
+def traced(images: Tensor, prior: DiffusionPrior | None, objective: MAPObjective, ascent: Ascent) -> list[Trace]:
+    """All iterations of the ascent of every image (B, 3, H, W)."""
+    recorder = Recorder(objective, len(images))
+    enhance(images, prior, recorder, replace(ascent, target=1e9))  # `Trace.final` stops at the target instead
+    pictures, quality, value = (torch.stack(column, dim=1) for column in zip(*recorder.seen, strict=True))
+    drift = 255 * (pictures - images[:, None]).square().flatten(2).mean(dim=2).sqrt()
+    return [Trace(*row) for row in zip(pictures, quality, value, drift, strict=True)]
+
+
 def main(args: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(args)
     study = Evidence(options)
@@ -132,7 +141,8 @@ class Evidence:
         self.output, self.models = options.output, {}
         for config in options.configs:
             model = load(config)
-            self.models[f"latent MAP, {SOLVERS[type(model.prior.solver).__name__]}"] = model
+            name = f"latent MAP, {SOLVERS[type(model.prior.solver).__name__]}"
+            self.models[name if name not in self.models else f"{name} ({config.stem})"] = model
         first = next(iter(self.models.values()))
         self.objective, self.target = first.objective, first.ascent.target
         training = list_images(options.training)[: 2 if options.quick else None]
@@ -158,7 +168,7 @@ class Evidence:
         seconds = {}
         for name, model in self.models.items():
             start = time.monotonic()
-            traces[name] = self._traced(images, model.prior, model.objective, model.ascent)
+            traces[name] = traced(images, model.prior, model.objective, model.ascent)
             seconds[name] = (time.monotonic() - start) / len(inputs)
         for k, one in enumerate(inputs):
             rows = list(self._rows(one, {name: trace[k] for name, trace in traces.items()}, seconds))
@@ -176,20 +186,9 @@ class Evidence:
         weight = self.objective.fidelity_weight
         self.objective.fidelity_weight = weight if faithful else 0.0
         try:
-            return self._traced(images, None, self.objective, self.steps)
+            return traced(images, None, self.objective, self.steps)
         finally:
             self.objective.fidelity_weight = weight
-
-    def _traced(
-        self, images: Tensor, prior: DiffusionPrior | None, objective: MAPObjective, ascent: Ascent
-    ) -> list[Trace]:
-        recorder = Recorder(objective, len(images))
-        enhance(
-            images, prior, recorder, replace(ascent, target=1e9)
-        )  # beyond the target too: `Trace.final` stops there
-        pictures, quality, value = (torch.stack(column, dim=1) for column in zip(*recorder.seen, strict=True))
-        drift = 255 * (pictures - images[:, None]).square().flatten(2).mean(dim=2).sqrt()
-        return [Trace(*row) for row in zip(pictures, quality, value, drift, strict=True)]
 
     def _rows(self, one: Input, traces: dict[str, Trace], seconds: dict[str, float]) -> Iterator[dict[str, Any]]:
         """Of the input, every method's result, and the ascents on pixels where they equal each latent result."""
@@ -228,16 +227,19 @@ class Evidence:
 def kodak(folder: Path, limit: int | None) -> Iterator[list[Input]]:
     """Groups of at most BATCH inputs."""
     photos = list_images(folder)[:limit]
-    for number, (name, mixture) in enumerate(list(MIXTURES.items())[:limit]):
-        inputs = []
-        for index, path in enumerate(photos):
-            image = F.interpolate(read_image(path)[None], scale_factor=0.5, mode="bicubic", antialias=True)[0]
-            clean = _square(image.clamp(0, 1), SIZE)
-            pixels, rng = clean.permute(1, 2, 0).numpy(), np.random.default_rng((number, index))
-            for degradation, severity in mixture:
-                pixels = DEGRADATIONS[degradation](pixels, severity, rng)
-            inputs.append(Input(name, path.stem, _8bit(torch.from_numpy(pixels).permute(2, 0, 1)), clean))
+    for name in list(MIXTURES)[:limit]:
+        inputs = [degraded(path, index, name, SIZE) for index, path in enumerate(photos)]
         yield from (inputs[k : k + BATCH] for k in range(0, len(inputs), BATCH))
+
+
+def degraded(path: Path, index: int, mixture: str, size: int) -> Input:
+    """The central square of the photograph at half size under a mixture, its coins tossed by ``index``."""
+    image = F.interpolate(read_image(path)[None], scale_factor=0.5, mode="bicubic", antialias=True)[0]
+    clean = _square(image.clamp(0, 1), size)
+    pixels, rng = clean.permute(1, 2, 0).numpy(), np.random.default_rng((list(MIXTURES).index(mixture), index))
+    for degradation, severity in MIXTURES[mixture]:
+        pixels = DEGRADATIONS[degradation](pixels, severity, rng)
+    return Input(mixture, path.stem, _8bit(torch.from_numpy(pixels).permute(2, 0, 1)), clean)
 
 
 def real(folder: Path, limit: int | None) -> Iterator[list[Input]]:
