@@ -1,11 +1,12 @@
-"""Which options of latent MAP do the photographs best? One row a variant and number of iterations. Prints Markdown.
+"""Which options of latent MAP do the photographs best? A row a variant and number of iterations. Prints Markdown.
 
     python benchmarks/sweep.py TRAINING OUT [--variants benchmarks/sweep.yaml] [--count 16] [--size 96] [--only NAME...]
 
 Meant for training photographs: those that a result is reported on must not choose its options. Photograph k is degraded
 by mixture k modulo 8 of evidence.py. A variant changes options of configs/dlmap/tiny.yaml: "prior", "ascent" and
 "objective" hold theirs, "objective" those of the quality model under "quality". Every variant is one ascent without a
-target, all of whose iterations are judged as in evidence.py. OUT/NAME.json keeps what is done.
+target, all of whose iterations are judged as in evidence.py; the rows "Q 70" are those of a target of 70. OUT/NAME.json
+keeps what is done.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from dlmap.images import write_bytes
 from mslique import list_images
 
 BASE = Path("configs/dlmap/tiny.yaml")
+TARGETS = (60.0, 70.0, 80.0)
 LEVELS = ("quality", "witness", "NIQE", "PIQE", "SSIM", "FSIM", "NLPD")
 
 
@@ -110,16 +112,24 @@ def merge(arguments: dict[str, Any], changes: dict[str, Any]) -> None:
 
 
 def table(name: str, rows: list[list[dict[str, float]]], seconds: float, key: object) -> str:
-    """Means over the images, as changes from the input."""
+    """Means over the images, as changes from the input: after every iteration, and stopped at targets of quality."""
+    count = len(rows[0]) - 1
+    ends = {str(k): [k] * len(rows) for k in range(1, count + 1)}
+    ends |= {f"Q {target}": [reached(row, target) for row in rows] for target in TARGETS}
     lines = []
-    for k in range(1, len(rows[0])):
-        change = [fmean(row[k][level] - row[0][level] for row in rows) for level in LEVELS]
-        drift = fmean(row[k]["drift"] for row in rows)
-        up = sum(row[k]["SSIM"] > row[0]["SSIM"] for row in rows)
+    for label, chosen in ends.items():
+        pairs = [(row[0], row[k]) for row, k in zip(rows, chosen, strict=True)]
+        change = [fmean(after[level] - before[level] for before, after in pairs) for level in LEVELS]
         cells = " | ".join(f"{value:+.3g}" for value in change)
-        per_image = f"{seconds * k / (len(rows[0]) - 1):.2f}"
-        lines.append(f"| {name} | {k} | {drift:.2f} | {cells} | {up} of {len(rows)} | {per_image} |")
+        drift, up = fmean(after["drift"] for _, after in pairs), sum(b["SSIM"] < a["SSIM"] for b, a in pairs)
+        per_image = f"{seconds * fmean(chosen) / count:.2f}"
+        lines.append(f"| {name} | {label} | {drift:.2f} | {cells} | {up} of {len(rows)} | {per_image} |")
     return "\n".join(lines)
+
+
+def reached(row: list[dict[str, float]], target: float) -> int:
+    """The first iteration at which the quality is reached, else the last."""
+    return next((k for k, scores in enumerate(row) if scores["quality"] >= target), len(row) - 1)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,25 @@ def test_loss_of_a_perfect_network_is_zero(monkeypatch: pytest.MonkeyPatch) -> N
     assert training._loss(torch.zeros(4, 3, 16, 16)).item() < 1e-8
 
 
+def test_weights_are_those_of_min_snr(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The weight of v's error is min(SNR, gamma) for the error of the clean image, alpha x - sigma v."""
+    training, seen = PriorTraining(dict(unet(2).config), "unused"), []
+
+    class Blind(torch.nn.Module):
+        def forward(self, x, t):  # type: ignore[no-untyped-def]
+            seen.append((x, t))
+            return type("Out", (), {"sample": torch.zeros_like(x)})
+
+    monkeypatch.setattr(training, "unet", Blind())
+    images = photos(8, 16, 16)
+    loss = training._loss(images, min_snr=5.0)
+    x, t = seen[0]
+    squares = training.scheduler.alphas_cumprod[t][:, None, None, None]
+    error = torch.nn.functional.pixel_unshuffle(2 * images - 1, 2) - squares.sqrt() * x
+    expected = (squares / (1 - squares)).clamp(max=5.0) * error.square()
+    torch.testing.assert_close(loss, expected.mean())
+
+
 def test_fit_writes_a_prior(tmp_path: Path) -> None:
     save_png(photos(1, 40, 40)[0], tmp_path / "photos" / "a.png")
     options = {
