@@ -36,16 +36,21 @@ def main() -> None:
     done, memory, handles, when = np.array([sample for sample in samples if sample[0] >= FIRST]).T
     half = np.searchsorted(done, (done[0] + done[-1]) / 2)
     speeds = [(done[b] - done[a]) / (when[b] - when[a]) for a, b in ((0, half), (half, -1))]
-    print(f"exit status {process.returncode}, {done[-1]:.0f} photographs seen done")
-    highest, last = memory.argmax(), np.searchsorted(done, done[-1])  # after the last one, report.html is written
-    print(f"memory: {memory[0]:.0f} MB after {done[0]:.0f}, {memory[last] / memory[0] - 1:+.1%} after the last")
-    print(f"at its highest {memory[highest] / memory[0] - 1:+.1%}, after {done[highest]:.0f} photographs")
-    print(f"open files: {handles.min():.0f} to {handles.max():.0f}")
+    print(f"exit status {process.returncode}, {done[-1]:.0f} photographs seen done\n")
+    print("| photographs | memory, mean MB | highest MB | highest, of the first row's |\n|---|---|---|---|")
+    # within an iteration memory rises and falls: what may not grow are the mean and the highest of many
+    first = memory[done < 2 * FIRST].max()
+    rows = {f"{low} to {low + FIRST}": (done >= low) & (done < low + FIRST) for low in range(FIRST, count, FIRST)}
+    rows["the end"] = done == done[-1]  # results.csv and report.html are written then
+    for label, which in rows.items():
+        window = memory[which]
+        print(f"| {label} | {window.mean():.0f} | {window.max():.0f} | {window.max() / first - 1:+.1%} |")
+    print(f"\nopen files: {handles.min():.0f} to {handles.max():.0f}")
     print(f"photographs a second: {speeds[0]:.2f} in the first half, {speeds[1]:.2f} in the second")
 
 
 def _samples(process: "subprocess.Popen[bytes]", output: Path) -> "list[tuple[int, float, int, float]]":
-    """Photographs done, resident MB, open files and time, every second until the process ends."""
+    """Photographs done, resident MB, open files and time, five times a second until the process ends."""
     samples = []
     place = Path(f"/proc/{process.pid}")
     while process.poll() is None:
@@ -56,7 +61,7 @@ def _samples(process: "subprocess.Popen[bytes]", output: Path) -> "list[tuple[in
         samples.append(
             (len(list(output.glob("*.png"))), pages * os.sysconf("SC_PAGESIZE") / 1e6, files, time.monotonic())
         )
-        time.sleep(1)
+        time.sleep(0.2)
     process.wait()
     return samples
 
