@@ -52,6 +52,8 @@ class QualityModule(LightningModule):
         clip_in_eval_mode: keep CLIP in eval mode in training, as LIQE does. A ResNet from scratch needs False.
         freeze_logit_scale: as LIQE does.
         zero_mean_stem: start from :func:`mslique.clip.remove_stem_mean`; for a model with random weights only.
+        label_deviation: of labels, in their units: ``mos_deviation`` of :func:`fidelity_loss`; None, as in LIQE:
+            only their order counts.
         hardening: replaces part of each training batch by images that ascents of the model itself made [ours].
 
     Raises:
@@ -72,6 +74,7 @@ class QualityModule(LightningModule):
         freeze_logit_scale: bool = True,
         zero_mean_stem: bool = False,
         hardening: Hardening | None = None,
+        label_deviation: float | None = None,
     ) -> None:
         super().__init__()
         if (model is None) == (pretrained is None):
@@ -90,6 +93,7 @@ class QualityModule(LightningModule):
         self.cosine_epochs = cosine_epochs
         self.clip_in_eval_mode = clip_in_eval_mode
         self.hardening = hardening
+        self.label_deviation = label_deviation
         views = self.model.views
         self.train_views = views if train_crops is None else replace(views, n_crops=train_crops, rule="random")
         self.model.clip.logit_scale.requires_grad_(not freeze_logit_scale)
@@ -110,7 +114,7 @@ class QualityModule(LightningModule):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.global_step)  # random views are those of the step, also after a restart
             scores = self._scores(images, self.train_views)
-        loss = fidelity_loss(scores, labels, datasets)
+        loss = fidelity_loss(scores, labels, datasets, self.label_deviation)
         self.log("train_loss", loss, prog_bar=True, batch_size=len(labels))
         return loss
 
