@@ -25,7 +25,7 @@ class Hardening:
     """Replaces part of each training batch by images that the model itself made.
 
     Args:
-        share: of the batch to replace.
+        share: of the batch to replace, at least one image.
         every: training steps between two rounds of ascent; a round makes ``share`` of a batch.
         pool: images to keep; the oldest go first.
         steps: most steps of an ascent; the number is uniformly random from 1.
@@ -68,7 +68,7 @@ class Hardening:
         return images, labels
 
     def _count(self, images: Tensor) -> int:
-        return round(self.share * len(images))
+        return max(1, round(self.share * len(images)))
 
 
 def ascended(

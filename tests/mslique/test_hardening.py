@@ -75,6 +75,13 @@ def test_the_pool_holds_the_latest_ascents_with_their_labels(photo: Callable[...
         torch.testing.assert_close(label, reference_quality(image[None], source[None])[0], atol=0.01, rtol=0)
 
 
+def test_a_small_share_of_a_small_batch_is_one_image(grey: Tensor) -> None:
+    hardening = Hardening(share=0.01, steps=1)
+    hardening.refresh(brightness, grey, grey, default_rng(0))
+    _, labels = hardening.mixed(grey, torch.full((12,), -1.0), default_rng(0))
+    assert (labels != -1).sum() == 1
+
+
 def test_rounds_begin_and_come_again_as_asked() -> None:
     hardening = Hardening(every=4, start=6)
     assert [step for step in range(20) if hardening.due(step)] == [8, 12, 16]
