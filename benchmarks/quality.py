@@ -1,56 +1,161 @@
-"""How well does an MS-LIQE rank degraded photographs, and which constants put its scores on a scale of 0 to 100?
+"""How good is an MS-LIQE, and which constants put its scores on a scale of 0 to 100?
 
-    python benchmarks/quality.py PHOTOS [--model data/mslique-tiny] [--samples 480]
+    python benchmarks/quality.py PHOTOS [--model data/mslique-tiny] [--samples 960]
 
-Crops of PHOTOS are degraded at random and labelled as in training (mslique.degradations, mslique.labels). Prints SRCC
-and PLCC of the scores with the labels, the calibration constants fitted to them, and the calibrated quality of the
-clean crops, whose level is where an ascent should stop.
+All on 128x128 crops of PHOTOS, labelled as in training (mslique.labels). Prints Markdown:
+
+- SRCC and PLCC on mixtures as in training, and on degradations of kinds that no training uses (mslique.unseen);
+- whether the score follows the severity of every single degradation, from the clean crop through six severities: the
+  share of steps at which the mean score over the crops falls, and the mean over the crops of the Spearman correlation
+  of mildness and score;
+- what an ascent of the score in the pixels does to the score and to the label, and how many of the crops it fools: the
+  score has risen by more than 0.1 of a level, and the label has fallen by more than 1 of 100;
+- the calibration constants fitted to the mixtures, and the calibrated quality of the clean crops, whose level is where
+  an ascent should stop.
 """
 
 import argparse
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from statistics import fmean
 
 import torch
+from numpy.random import default_rng
 from torch import Tensor
 
-from mslique import MSLIQE, fit_calibration, list_images, plcc, srcc
+from mslique import (
+    DEGRADATIONS,
+    MSLIQE,
+    UNSEEN_DEGRADATIONS,
+    degrade_by,
+    fit_calibration,
+    list_images,
+    plcc,
+    reference_quality,
+    srcc,
+)
 from mslique.dataset import DegradedCrops
+from mslique.hardening import direction
 
+Model = Callable[[Tensor], Tensor]
 SEED = 7
+SEVERITIES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+ASCENTS = {"gradient": (False, 1), "sign": (True, 1), "sign, smooth": (True, 7)}
+"""Signs of the gradient or the gradient itself, and the side of the window it is averaged over."""
+REPORTED = (1, 5, 20)
+"""Steps after which an ascent is looked at; each changes a pixel by 1/255 in the root mean square."""
 
 
-class CleanCrops(DegradedCrops):
-    """The same crops before they were degraded."""
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, int]:
-        return self._original(index), torch.tensor(100.0), 0
-
-
-def main() -> None:
+def main(args: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos")
     parser.add_argument("--model", default="data/mslique-tiny")
-    parser.add_argument("--samples", type=int, default=480)
-    options = parser.parse_args()
-    model, paths = MSLIQE.from_pretrained(options.model).eval(), list_images(options.photos)
-    scores, labels = scored(model, DegradedCrops(paths, options.samples, 128, SEED))
-    clean, _ = scored(model, CleanCrops(paths, len(paths), 128, SEED))
+    parser.add_argument("--samples", type=int, default=960)
+    parser.add_argument("--crops", type=int, default=24, help="for severities and ascents (default: %(default)s)")
+    parser.add_argument("--second-order", type=float, default=0.3, help="as in training (default: %(default)s)")
+    options = parser.parse_args(args)
+    model, paths = MSLIQE.from_pretrained(options.model).eval().requires_grad_(False), list_images(options.photos)
+    mixtures = DegradedCrops(paths, options.samples, 128, SEED, second_order=options.second_order)
+    images, labels, clean = collected(mixtures, range(options.samples))
+    scores = scored(model, images)
+    print_table(("degraded by", "crops", "SRCC", "PLCC"), correlations(model, scores, labels, clean))
+    print_table(("degradation", "steps down", "Spearman"), severity_rows(model, clean[: options.crops]))
+    start = images[: options.crops], clean[: options.crops]
+    print_table(("ascent", "steps", "score", "label", "fooled"), ascent_rows(model, *start))
     fitted = fit_calibration(scores, labels)
-    quality = fitted(clean)
+    quality = fitted(scored(model, clean[: len(paths)]))
     sys.stdout.write(
-        f"{options.samples} degraded crops: SRCC {srcc(scores.numpy(), labels.numpy()):.4f},"
-        f" PLCC {plcc(scores.numpy(), labels.numpy()):.4f}\n"
         f"calibration: center {fitted.center:.4f}, scale {fitted.scale:.4f}\n"
-        f"quality of {len(clean)} clean crops: mean {quality.mean():.1f}, standard deviation {quality.std():.1f}\n"
+        f"quality of {len(quality)} clean crops: mean {quality.mean():.1f}, standard deviation {quality.std():.1f}\n"
     )
 
 
+def correlations(model: Model, scores: Tensor, labels: Tensor, clean: Tensor) -> Iterator[Sequence[object]]:
+    """Rows: mixtures of training, every unseen kind, and all of those together."""
+    yield correlation_row("mixtures of training", scores, labels)
+    kinds = [unseen(model, name, number, clean) for number, name in enumerate(UNSEEN_DEGRADATIONS)]
+    for name, found in zip(UNSEEN_DEGRADATIONS, kinds, strict=True):
+        yield correlation_row(name, *found)
+    yield correlation_row("all kinds never trained on", *(torch.cat(part) for part in zip(*kinds, strict=True)))
+
+
+def unseen(model: Model, name: str, number: int, clean: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores and labels of every sixth clean crop, degraded by one kind with a random severity."""
+    chosen = clean[number :: len(UNSEEN_DEGRADATIONS)]
+    generators = [default_rng((SEED, number, k)) for k in range(len(chosen))]
+    images = torch.stack(
+        [
+            degrade_by(name, image, rng.random(), rng, UNSEEN_DEGRADATIONS)
+            for image, rng in zip(chosen, generators, strict=True)
+        ]
+    )
+    return scored(model, images), torch.cat([reference_quality(*part) for part in batches(images, chosen)])
+
+
+def severity_rows(model: Model, clean: Tensor) -> Iterator[Sequence[object]]:
+    """A row for every degradation, in the order of the dictionaries, and one for all."""
+    steps: list[Tensor] = []
+    ranks = torch.arange(len(SEVERITIES) + 1.0)
+    for name, kind in {**DEGRADATIONS, **UNSEEN_DEGRADATIONS}.items():
+        degraded = [
+            degrade_by(name, image, severity, default_rng((SEED, k)), {name: kind})
+            for severity in SEVERITIES
+            for k, image in enumerate(clean)  # the same coin tosses at every severity
+        ]
+        scores = scored(model, torch.cat([clean, torch.stack(degraded)]))
+        steps.append(scores.view(-1, len(clean)).mean(dim=1).diff())
+        label = name if name in DEGRADATIONS else f"{name} (never trained on)"
+        each = [srcc(row.numpy(), -ranks.numpy()) for row in scores.view(-1, len(clean)).T]
+        yield label, down(steps[-1]), f"{fmean(each):.3f}"
+    yield "all", down(torch.cat(steps)), ""
+
+
+def down(steps: Tensor) -> str:
+    return f"{int((steps < 0).sum())} of {len(steps)}"
+
+
+def ascent_rows(model: Model, images: Tensor, clean: Tensor) -> Iterator[Sequence[object]]:
+    """Rows: the crops as they are, then every ascent after some of its steps."""
+    score, label = scored(model, images), reference_quality(images, clean)
+    yield "none", 0, f"{score.mean():.2f}", f"{label.mean():.1f}", ""
+    for name, (signs, window) in ASCENTS.items():
+        moved = images
+        for step in range(1, max(REPORTED) + 1):
+            parts = [direction(model, part, signs, window) for part in moved.split(8)]
+            moved = (moved + torch.cat(parts) / 255).clamp(0, 1)
+            if step in REPORTED:
+                after, left = scored(model, moved), reference_quality(moved, clean)
+                fooled = int(((after > score + 0.1) & (left < label - 1)).sum())
+                yield name, step, f"{after.mean():.2f}", f"{left.mean():.1f}", f"{fooled} of {len(images)}"
+
+
+def collected(dataset: DegradedCrops, indices: range) -> tuple[Tensor, Tensor, Tensor]:
+    """Images (N, 3, s, s), labels (N,) and clean crops (N, 3, s, s) of a dataset with one version a crop."""
+    crops = [dataset.crop(index) for index in indices]
+    images, clean = (
+        torch.stack(part).float() / 255 for part in ([c.images[0] for c in crops], [c.original for c in crops])
+    )
+    return images, torch.cat([crop.labels for crop in crops]), clean
+
+
 @torch.inference_mode()
-def scored(model: MSLIQE, dataset: DegradedCrops) -> tuple[Tensor, Tensor]:
-    """Scores and labels of every sample, both (N,)."""
-    pairs = [dataset[index][:2] for index in range(len(dataset))]
-    scores = [model(torch.stack([image for image, _ in pairs[k : k + 16]])) for k in range(0, len(pairs), 16)]
-    return torch.cat(scores), torch.stack([label for _, label in pairs])
+def scored(model: Model, images: Tensor) -> Tensor:
+    """Scores (N,)."""
+    return torch.cat([model(part) for part in images.split(16)])
+
+
+def batches(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    return zip(*(tensor.split(4) for tensor in tensors), strict=True)
+
+
+def correlation_row(name: str, scores: Tensor, labels: Tensor) -> Sequence[object]:
+    pair = scores.numpy(), labels.numpy()
+    return name, len(scores), f"{srcc(*pair):.4f}", f"{plcc(*pair):.4f}"
+
+
+def print_table(columns: Sequence[str], rows: Iterator[Sequence[object]]) -> None:
+    lines = [columns, ["---"] * len(columns), *rows]
+    sys.stdout.write("".join(f"| {' | '.join(map(str, line))} |\n" for line in lines) + "\n")
 
 
 if __name__ == "__main__":

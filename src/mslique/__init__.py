@@ -3,7 +3,7 @@
 from typing import Any
 
 from .correlation import Calibration, fit_calibration, plcc, srcc
-from .degradations import DEGRADATIONS, degrade
+from .degradations import DEGRADATIONS, degrade, degrade_by
 from .errors import UserError
 from .fidelity_loss import fidelity_loss
 from .files import list_images
@@ -14,12 +14,14 @@ from .opening import image_size
 from .pyiqa_metric import register_in_pyiqa
 from .sharing import load_model
 from .trust import check_finite, only_weights, restrict_classes
+from .unseen import UNSEEN_DEGRADATIONS
 from .views import MultiScaleViews
 
 register_in_pyiqa()
 
 __all__ = [
     "DEGRADATIONS",
+    "UNSEEN_DEGRADATIONS",
     "MSLIQE",
     "Calibration",
     "Decoded",
@@ -28,6 +30,7 @@ __all__ = [
     "check_finite",
     "decode_image",
     "degrade",
+    "degrade_by",
     "fidelity_loss",
     "fit_calibration",
     "image_size",

@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--measured", default=UNKNOWN, help="for the card: results on other images")
     export.add_argument("--license", default=UNKNOWN, help="for the card: licence of the weights")
     export.add_argument("--softmax-divisor", type=float, metavar="X", help="replace the one used in training")
+    export.add_argument("--half", action="store_true", help="store the weights in half precision")
     export.set_defaults(run=_export)
 
     convert = commands.add_parser("import", help="turn weights in the layout of OpenAI's CLIP into such a folder")
@@ -173,7 +174,7 @@ def _export(options: argparse.Namespace) -> int:
             raise UserError(f"{options.data} is not a file: give a Markdown file about the training images")
         data = options.data.read_text(encoding="utf-8")
     texts = (options.command, data, options.measured, options.license)
-    export_checkpoint(options.checkpoint, options.folder, *texts, options.softmax_divisor)
+    export_checkpoint(options.checkpoint, options.folder, *texts, options.softmax_divisor, options.half)
     return 0
 
 

@@ -8,13 +8,16 @@ from torch.utils.data import DataLoader
 from .dataset import DegradedCrops
 from .errors import UserError
 from .files import list_images
+from .pairs import paired_images
 from .samplers import EverySampleOnce, FreshSamples, share
 
 HELD_OUT = 0.1
 
 
 class DegradedPhotos(LightningDataModule):
-    """Synthetically degraded crops, labelled by a full-reference measure. A batch is (images, labels, dataset ids).
+    """Synthetically degraded crops, labelled by full-reference measures.
+
+    A batch is (images, labels, dataset numbers, image numbers) and, if asked for, the clean crops.
 
     Training samples are fixed by (seed, epoch, index). Validation samples are the same in every
     epoch and every run; the test set is the validation set.
@@ -31,9 +34,17 @@ class DegradedPhotos(LightningDataModule):
         num_workers: processes that prepare images.
         distinct_samples: number of different training samples, kept in memory (by every worker) and shown again and
             again, a multiple of ``versions``; None: an endless stream of new ones.
+        second_order: share of the degraded images, in training and validation, that go through a second mixture.
+        outputs: images made elsewhere, such as results of an enhancement, that join the training set: as the first
+            version of a crop, with a label like all others. Their clean originals are in ``output_originals``, of the
+            same size and under the same path but for the extension.
+        output_originals: clean originals of ``outputs``.
+        output_share: share of the training crops that come from ``outputs``.
+        with_originals: training batches end with the clean crops, which :class:`mslique.hardening.Hardening` needs.
 
     Raises:
-        UserError: a folder that is missing or holds too few photographs, or a crop size that is too small.
+        UserError: a folder that is missing or holds too few photographs, a crop size that is too small, or outputs
+            without originals of their size.
     """
 
     VAL_SEED = 20240306
@@ -50,12 +61,19 @@ class DegradedPhotos(LightningDataModule):
         seed: int = 0,
         num_workers: int = 0,
         distinct_samples: int | None = None,
+        second_order: float = 0.0,
+        outputs: str | None = None,
+        output_originals: str | None = None,
+        output_share: float = 0.1,
+        with_originals: bool = False,
     ) -> None:
         super().__init__()
         if crop_size < 64:
             raise UserError(f"crop_size is {crop_size}: the labels need crops of at least 64 pixels")
         if distinct_samples is not None and (distinct_samples < versions or distinct_samples % versions):
             raise UserError(f"distinct_samples is {distinct_samples}: give a multiple of versions ({versions})")
+        if (outputs is None) != (output_originals is None):
+            raise UserError("outputs and output_originals belong together: give both folders, or neither")
         self.save_hyperparameters()
         self.folder = folder
         self.val_folder = val_folder
@@ -67,10 +85,18 @@ class DegradedPhotos(LightningDataModule):
         self.seed = seed
         self.num_workers = num_workers
         self.distinct_samples = distinct_samples
+        self.second_order = second_order
+        self.outputs = outputs
+        self.output_originals = output_originals
+        self.output_share = output_share
+        self.with_originals = with_originals
 
     def setup(self, stage: str) -> None:
         """Find the photographs. Only fitting needs ``folder`` where a ``val_folder`` is given."""
         train, val = self._split(stage)
+        pairs: list[tuple[Path, Path]] = []
+        if self.outputs is not None and self.output_originals is not None and stage == "fit":
+            pairs = paired_images(self.outputs, self.output_originals, self.crop_size)
         self.train_set = DegradedCrops(
             train,
             self.samples_per_epoch,
@@ -79,8 +105,14 @@ class DegradedPhotos(LightningDataModule):
             self.versions,
             vary=True,
             distinct=self.distinct_samples,
+            second_order=self.second_order,
+            pairs=pairs,
+            pair_share=self.output_share,
+            with_originals=self.with_originals,
         )
-        self.val_set = DegradedCrops(val, self.val_samples, self.crop_size, self.VAL_SEED)
+        self.val_set = DegradedCrops(
+            val, self.val_samples, self.crop_size, self.VAL_SEED, second_order=self.second_order
+        )
 
     def train_dataloader(self) -> DataLoader:
         replicas, rank = share(self.trainer)

@@ -1,6 +1,7 @@
 """Degraded crops of clean photographs with their labels, one seed a sample."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,12 +22,21 @@ DETAIL = 0.02
 TRIES = 4
 
 
-class DegradedCrops(Dataset[tuple[Tensor, Tensor, int, int]]):
+@dataclass(frozen=True)
+class LabelledCrop:
+    """A clean crop (3, s, s), versions of it (V, 3, s, s), all in 8 bits, and their labels (V,)."""
+
+    original: Tensor
+    images: Tensor
+    labels: Tensor
+
+
+class DegradedCrops(Dataset[tuple[Tensor | int, ...]]):
     """Sample i is drawn from the generator seeded by (seed, i): the same whatever the order, the worker or the process.
 
     Any index is valid. ``versions`` consecutive samples are degradations of one crop, so that a batch holds pairs that
     differ in nothing but quality; otherwise the few photos themselves are learnt by heart. Every ``len(paths)``
-    consecutive crops show every photo once, in an order of their own.
+    consecutive crops show every photo once, in an order of their own. Images are in steps of 1/255, as files are.
 
     Args:
         paths: clean photos.
@@ -38,6 +48,11 @@ class DegradedCrops(Dataset[tuple[Tensor, Tensor, int, int]]):
         distinct: number of different samples (a multiple of ``versions``), kept in memory in 8 bits; later indices show
             them again in another order, mirrored or not. None: every index is another sample. Degrading and labelling
             cost several times what a small network does.
+        second_order: see :func:`mslique.degradations.degrade`.
+        pairs: images made elsewhere, each with its clean original: the same crop of both is taken, and the image made
+            elsewhere is the first version of it.
+        pair_share: share of the crops that come from ``pairs``, if there are any.
+        with_originals: a sample ends with its clean crop.
     """
 
     def __init__(
@@ -49,6 +64,10 @@ class DegradedCrops(Dataset[tuple[Tensor, Tensor, int, int]]):
         versions: int = 1,
         vary: bool = False,
         distinct: int | None = None,
+        second_order: float = 0.0,
+        pairs: Sequence[tuple[Path, Path]] = (),
+        pair_share: float = 0.0,
+        with_originals: bool = False,
     ) -> None:
         self.paths = list(paths)
         self.length = length
@@ -57,27 +76,48 @@ class DegradedCrops(Dataset[tuple[Tensor, Tensor, int, int]]):
         self.versions = versions
         self.vary = vary
         self.distinct = distinct
-        self._kept: dict[int, tuple[Tensor, Tensor]] = {}
+        self.second_order = second_order
+        self.pairs = list(pairs)
+        self.pair_share = pair_share if self.pairs else 0.0
+        self.with_originals = with_originals
+        self._kept: dict[int, LabelledCrop] = {}
 
     def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, int, int]:
-        """Image (3, s, s) in [0, 1], label in [0, 100] (see :mod:`mslique.labels`), dataset number 0, index."""
-        if self.distinct is None:
-            return *self._sample(index), 0, index
-        shown = self._shown(index, self.distinct)
-        if shown not in self._kept:
-            image, label = self._sample(shown)
-            self._kept[shown] = ((255 * image).round().byte(), label)
-        kept, label = self._kept[shown]
-        mirrored = default_rng((self.seed, 5, index)).random() < 0.5
-        return (kept.flip(-1) if mirrored else kept).float() / 255, label, 0, index
+    def __getitem__(self, index: int) -> tuple[Tensor | int, ...]:
+        """Image (3, s, s) in [0, 1], label in [0, 100] (see :mod:`mslique.labels`), dataset number 0, index.
 
-    def _sample(self, index: int) -> tuple[Tensor, Tensor]:
-        original = self._original(index // self.versions)
-        image = degrade(original, default_rng((self.seed, 3, index)))
-        return image, reference_quality(image[None], original[None])[0]
+        With originals, the clean crop (3, s, s) is the fifth.
+        """
+        number, version = divmod(index if self.distinct is None else self._shown(index, self.distinct), self.versions)
+        crop = self.crop(number)
+        image, original = crop.images[version].float() / 255, crop.original.float() / 255
+        if self.distinct is not None and default_rng((self.seed, 5, index)).random() < 0.5:
+            image, original = image.flip(-1), original.flip(-1)
+        sample = image, crop.labels[version], 0, index
+        return (*sample, original) if self.with_originals else sample
+
+    def crop(self, number: int) -> LabelledCrop:
+        """The crop of this number and its versions; kept if the samples are, or until another is asked for."""
+        if number not in self._kept:
+            if self.distinct is None:
+                self._kept.clear()
+            self._kept[number] = self._make(number)
+        return self._kept[number]
+
+    def _make(self, number: int) -> LabelledCrop:
+        """The versions of a crop are labelled together, which takes less time than one by one."""
+        original, made_elsewhere = self._original(number)
+        first = number * self.versions
+        generators = [default_rng((self.seed, 3, first + version)) for version in range(self.versions)]
+        images = [degrade(original, rng, self.second_order) for rng in generators]
+        if made_elsewhere is not None:
+            images[0] = made_elsewhere
+        eight = torch.stack([original, *images]).mul(255).round().byte()
+        rounded = eight.float() / 255
+        labels = reference_quality(rounded[1:], rounded[:1].expand_as(rounded[1:]))
+        return LabelledCrop(eight[0], eight[1:], labels)
 
     def _shown(self, index: int, distinct: int) -> int:
         """Which of the distinct samples this index shows; the versions of a crop stay together."""
@@ -86,12 +126,18 @@ class DegradedCrops(Dataset[tuple[Tensor, Tensor, int, int]]):
         order = default_rng((self.seed, 4, round_)).permutation(distinct // self.versions)
         return int(order[position]) * self.versions + version
 
-    def _original(self, number: int) -> Tensor:
+    def _original(self, number: int) -> tuple[Tensor, Tensor | None]:
+        """A clean crop, and, if it comes from the pairs, the same crop of the image made elsewhere."""
+        rng = default_rng((self.seed, 2, number))
+        if self.pair_share and default_rng((self.seed, 6, number)).random() < self.pair_share:
+            pair = self.pairs[rng.integers(len(self.pairs))]
+            both = _window(torch.stack([_photo(path) for path in pair]), self.crop_size, rng)
+            made_elsewhere, original = varied(both, rng) if self.vary else both
+            return original, made_elsewhere
         round_, position = divmod(number, len(self.paths))
         photo = default_rng((self.seed, 1, round_)).permutation(len(self.paths))[position]
-        rng = default_rng((self.seed, 2, number))
         crop = clean_crop(_photo(self.paths[photo]), self.crop_size, rng)
-        return varied(crop, rng) if self.vary else crop
+        return (varied(crop, rng) if self.vary else crop), None
 
 
 def clean_crop(photo: Tensor, size: int, rng: Generator) -> Tensor:
@@ -113,20 +159,25 @@ def clean_crop(photo: Tensor, size: int, rng: Generator) -> Tensor:
     return crop
 
 
-def varied(crop: Tensor, rng: Generator) -> Tensor:
-    """Another clean image of the same shape: turned and mirrored, its channels swapped."""
-    crop = crop.rot90(int(rng.integers(4)), (-2, -1))
-    crop = crop.flip(-1) if rng.random() < 0.5 else crop
-    return crop[torch.from_numpy(rng.permutation(3))]
+def varied(images: Tensor, rng: Generator) -> Tensor:
+    """(..., 3, s, s), all turned and mirrored in one way, their channels swapped: other clean images, same shape."""
+    images = images.rot90(int(rng.integers(4)), (-2, -1))
+    images = images.flip(-1) if rng.random() < 0.5 else images
+    return images[..., torch.from_numpy(rng.permutation(3)), :, :]
 
 
 def _square(photo: Tensor, size: int, rng: Generator) -> Tensor:
     height, width = photo.shape[-2:]
     smallest = min(1.0, max(SMALLEST_SCALE, size / min(height, width)))
     side = min(round(size / np.exp(rng.uniform(np.log(smallest), 0))), height, width)
-    top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
-    square = photo[:, top : top + side, left : left + side].float() / 255
+    square = _window(photo, side, rng)
     return F.interpolate(square[None], (size, size), mode="bicubic", antialias=True)[0].clamp(0, 1)
+
+
+def _window(images: Tensor, size: int, rng: Generator) -> Tensor:
+    """A random square of uint8 images (..., H, W), float32 in [0, 1]."""
+    top, left = (int(rng.integers(side - size + 1)) for side in images.shape[-2:])
+    return images[..., top : top + size, left : left + size].float() / 255
 
 
 @lru_cache(maxsize=CACHED_PHOTOS)

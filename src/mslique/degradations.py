@@ -5,26 +5,23 @@ takes its coin tosses (direction, colour, sign) from a generator, so that a seed
 [ours].
 """
 
-import io
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from numpy.random import Generator
-from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 from torch import Tensor
 
-Pixels = NDArray[np.float32]
-Degradation = Callable[[Pixels, float, Generator], Pixels]
+from .pixels import Degradation, Pixels, clip, from_pillow, through_file, to_pillow
 
 
 def gaussian_blur(image: Pixels, severity: float, rng: Generator) -> Pixels:
     """Defocus: standard deviation 0.4 to 3.5 pixels."""
     sigma = 0.4 + 3.1 * severity
-    return _clip(ndimage.gaussian_filter(image, (sigma, sigma, 0), truncate=3))
+    return clip(ndimage.gaussian_filter(image, (sigma, sigma, 0), truncate=3))
 
 
 def motion_blur(image: Pixels, severity: float, rng: Generator) -> Pixels:
@@ -48,7 +45,7 @@ def motion_blur(image: Pixels, severity: float, rng: Generator) -> Pixels:
 def gaussian_noise(image: Pixels, severity: float, rng: Generator) -> Pixels:
     """Read-out noise of standard deviation 0.01 to 0.15, in colour or grey."""
     channels = 3 if rng.random() < 0.5 else 1
-    return _clip(image + (0.01 + 0.14 * severity) * rng.standard_normal((*image.shape[:2], channels), np.float32))
+    return clip(image + (0.01 + 0.14 * severity) * rng.standard_normal((*image.shape[:2], channels), np.float32))
 
 
 def shot_noise(image: Pixels, severity: float, rng: Generator) -> Pixels:
@@ -56,7 +53,7 @@ def shot_noise(image: Pixels, severity: float, rng: Generator) -> Pixels:
     channels = 3 if rng.random() < 0.5 else 1
     photons = 1600 * (25 / 1600) ** severity
     noise = rng.standard_normal((*image.shape[:2], channels), np.float32)  # Gaussian limit: smooth in the severity
-    return _clip(image + np.sqrt(np.maximum(image, 0.02) / np.float32(photons)) * noise)
+    return clip(image + np.sqrt(np.maximum(image, 0.02) / np.float32(photons)) * noise)
 
 
 def rescale(image: Pixels, severity: float, rng: Generator) -> Pixels:
@@ -65,36 +62,36 @@ def rescale(image: Pixels, severity: float, rng: Generator) -> Pixels:
     factor = 1.3 + 3.7 * severity
     small = (max(1, round(width / factor)), max(1, round(height / factor)))
     filters = (Image.Resampling.BOX, Image.Resampling.BILINEAR, Image.Resampling.BICUBIC)
-    down = _to_pillow(image).resize(small, filters[rng.integers(len(filters))])
-    return _from_pillow(down.resize((width, height), Image.Resampling.BICUBIC))
+    down = to_pillow(image).resize(small, filters[rng.integers(len(filters))])
+    return from_pillow(down.resize((width, height), Image.Resampling.BICUBIC))
 
 
 def jpeg(image: Pixels, severity: float, rng: Generator) -> Pixels:
     """JPEG of quality 45 down to 5."""
-    return _through_file(image, format="JPEG", quality=round(45 - 40 * severity))
+    return through_file(image, format="JPEG", quality=round(45 - 40 * severity))
 
 
 def jpeg2000(image: Pixels, severity: float, rng: Generator) -> Pixels:
     """JPEG 2000 of compression ratio 8 to 160."""
-    return _through_file(image, format="JPEG2000", quality_mode="rates", quality_layers=[8 * 20**severity])
+    return through_file(image, format="JPEG2000", quality_mode="rates", quality_layers=[8 * 20**severity])
 
 
 def contrast(image: Pixels, severity: float, rng: Generator) -> Pixels:
     """Contrast lowered to 0.95 down to 0.65 about the mean grey."""
     mean = image.mean()
-    return _clip(mean + (0.95 - 0.3 * severity) * (image - mean))
+    return clip(mean + (0.95 - 0.3 * severity) * (image - mean))
 
 
 def exposure(image: Pixels, severity: float, rng: Generator) -> Pixels:
     """Under- or overexposure by 0.15 to 0.9 stops, in linear light (gamma 2.2), clipped."""
     stops = (0.15 + 0.75 * severity) * (1 if rng.random() < 0.5 else -1)
-    return _clip(image * np.float32(2 ** (stops / 2.2)))
+    return clip(image * np.float32(2 ** (stops / 2.2)))
 
 
 def oversharpening(image: Pixels, severity: float, rng: Generator) -> Pixels:
     """Unsharp mask of radius 1.5 and amount 0.5 to 4: halos and amplified grain."""
     low = ndimage.gaussian_filter(image, (1.5, 1.5, 0), truncate=3)
-    return _clip(image + np.float32(0.5 + 3.5 * severity) * (image - low))
+    return clip(image + np.float32(0.5 + 3.5 * severity) * (image - low))
 
 
 DEGRADATIONS: dict[str, Degradation] = {
@@ -108,38 +105,38 @@ COUNT_SHARES = (0.15, 0.5, 0.25, 0.1)
 """Shares of images with 0 (clean), 1, 2 and 3 degradations."""
 
 
-def degrade(image: Tensor, rng: Generator) -> Tensor:
+def degrade(image: Tensor, rng: Generator, second_order: float = 0.0) -> Tensor:
     """A random mixture: 0 to 3 distinct degradations in random order, each of uniformly random severity.
 
     Args:
         image: (3, H, W) in [0, 1].
         rng: the only source of randomness.
+        second_order: share of images that go through a second mixture, like a photograph that was edited, sent and
+            compressed again (Wang et al., "Real-ESRGAN", 2021; Zhang et al., "BSRGAN", 2021).
 
     Returns:
         (3, H, W) in [0, 1], float32; the image itself (rounded to nothing) in the clean share.
     """
-    pixels = image.permute(1, 2, 0).numpy()
+    pixels = _mixture(image.permute(1, 2, 0).numpy(), rng)
+    if second_order and rng.random() < second_order:
+        pixels = _mixture(pixels, rng)
+    return _to_tensor(pixels)
+
+
+def degrade_by(
+    name: str, image: Tensor, severity: float, rng: Generator, kinds: Mapping[str, Degradation] = DEGRADATIONS
+) -> Tensor:
+    """(3, H, W) in [0, 1] to the same: one degradation of ``kinds``, of a severity in [0, 1]."""
+    return _to_tensor(kinds[name](image.permute(1, 2, 0).numpy(), severity, rng))
+
+
+def _mixture(pixels: Pixels, rng: Generator) -> Pixels:
     count = rng.choice(len(COUNT_SHARES), p=COUNT_SHARES)
     weights = np.array([0.5 if name in GLOBAL_CHANGES else 1.0 for name in DEGRADATIONS])
     for name in rng.choice(list(DEGRADATIONS), size=count, replace=False, p=weights / weights.sum()):
         pixels = DEGRADATIONS[name](pixels, rng.uniform(), rng)
+    return pixels
+
+
+def _to_tensor(pixels: Pixels) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(pixels.astype(np.float32).transpose(2, 0, 1)))
-
-
-def _clip(image: NDArray[np.floating]) -> Pixels:
-    return np.clip(image, 0, 1).astype(np.float32, copy=False)
-
-
-def _to_pillow(image: Pixels) -> Image.Image:
-    return Image.fromarray((np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8))
-
-
-def _from_pillow(image: Image.Image) -> Pixels:
-    return np.asarray(image, np.float32) / np.float32(255)
-
-
-def _through_file(image: Pixels, **options: object) -> Pixels:
-    file = io.BytesIO()
-    _to_pillow(image).save(file, **options)  # type: ignore[arg-type]
-    with Image.open(file) as decoded:
-        return _from_pillow(decoded.convert("RGB"))

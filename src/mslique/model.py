@@ -106,7 +106,7 @@ class MSLIQE(
 
     def probabilities_of_views(self, views: Sequence[Tensor]) -> Tensor:
         """The views of B images, each (V, 3, s, s) in [0, 1] with a V of its own, to probabilities (B, n_levels)."""
-        crops = torch.cat(list(views))
+        crops = torch.cat(list(views)).contiguous(memory_format=torch.channels_last)  # convolutions on CPUs like it
         features = self.clip.encode_image((crops - self.mean) / self.std)
         features = F.normalize(features.to(torch.promote_types(features.dtype, torch.float32)), dim=-1)
         parts = features.split([len(image) for image in views])

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
+from numpy.random import default_rng
 from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
@@ -20,6 +21,7 @@ from .clip import PUBLISHED, load_clip_weights, remove_stem_mean
 from .errors import UserError
 from .evaluation import Agreement, agreements, write_report
 from .fidelity_loss import fidelity_loss
+from .hardening import Hardening
 from .model import MSLIQE
 from .sharing import RECORD
 from .views import MultiScaleViews
@@ -32,6 +34,7 @@ class QualityModule(LightningModule):
 
     A batch is (images, labels (B,), dataset numbers (B,), image numbers (B,)); images are (B, 3, H, W) in [0, 1], or a
     list of the views (V, 3, s, s) of each. In training it can also be a dictionary of such batches, one a dataset.
+    Hardening needs batches of images that end with the clean images (B, 3, H, W).
 
     Logs ``train_loss`` and, for validation and test, SRCC and PLCC of every dataset over all processes
     (``val_srcc/live``, ...) and their means over the datasets (``val_srcc``, ...). A test ends with a report: scores,
@@ -49,6 +52,9 @@ class QualityModule(LightningModule):
         clip_in_eval_mode: keep CLIP in eval mode in training, as LIQE does. A ResNet from scratch needs False.
         freeze_logit_scale: as LIQE does.
         zero_mean_stem: start from :func:`mslique.clip.remove_stem_mean`; for a model with random weights only.
+        label_deviation: of labels, in their units: ``mos_deviation`` of :func:`fidelity_loss`; None, as in LIQE:
+            only their order counts.
+        hardening: replaces part of each training batch by images that ascents of the model itself made [ours].
 
     Raises:
         UserError: both or neither of ``model`` and ``pretrained`` are given, or weights that do not fit.
@@ -67,13 +73,15 @@ class QualityModule(LightningModule):
         clip_in_eval_mode: bool = True,
         freeze_logit_scale: bool = True,
         zero_mean_stem: bool = False,
+        hardening: Hardening | None = None,
+        label_deviation: float | None = None,
     ) -> None:
         super().__init__()
         if (model is None) == (pretrained is None):
             raise UserError("give the quality model either a configuration (model) or a folder or hub id (pretrained)")
         if (zero_mean_stem or clip_weights) and pretrained is not None:
             raise UserError("zero_mean_stem and clip_weights would spoil the pretrained weights: leave them out")
-        self.save_hyperparameters()
+        self.save_hyperparameters(ignore=["hardening"])  # no plain value: checkpoints are read as weights only
         self.model = MSLIQE.from_pretrained(pretrained) if pretrained is not None else MSLIQE(**(model or {}))
         if clip_weights is not None:
             load_clip_weights(self.model.clip, clip_weights, (model or {}).get("backbone", PUBLISHED))
@@ -84,6 +92,8 @@ class QualityModule(LightningModule):
         self.warmup_steps = warmup_steps
         self.cosine_epochs = cosine_epochs
         self.clip_in_eval_mode = clip_in_eval_mode
+        self.hardening = hardening
+        self.label_deviation = label_deviation
         views = self.model.views
         self.train_views = views if train_crops is None else replace(views, n_crops=train_crops, rule="random")
         self.model.clip.logit_scale.requires_grad_(not freeze_logit_scale)
@@ -99,16 +109,31 @@ class QualityModule(LightningModule):
 
     def training_step(self, batch: Batch | Mapping[str, Batch], batch_idx: int) -> Tensor:
         images, labels, datasets = _joined(batch)
+        if self.hardening is not None:
+            images, labels = self._hardened(self.hardening, batch)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.global_step)  # random views are those of the step, also after a restart
             scores = self._scores(images, self.train_views)
-        loss = fidelity_loss(scores, labels, datasets)
+        loss = fidelity_loss(scores, labels, datasets, self.label_deviation)
         self.log("train_loss", loss, prog_bar=True, batch_size=len(labels))
         return loss
 
     def on_train_epoch_start(self) -> None:
         self.model.train()
         self.model.clip.train(not self.clip_in_eval_mode)
+
+    def _hardened(self, hardening: Hardening, batch: Batch | Mapping[str, Batch]) -> tuple[Tensor, Tensor]:
+        """Images and labels of the batch, some of them replaced; the ascent is that of the model in eval mode."""
+        if isinstance(batch, Mapping) or len(batch) < 5:
+            raise UserError("hardening needs the clean originals: DegradedPhotos gives them (data.with_originals true)")
+        images, labels, originals = batch[0], batch[1], batch[4]
+        rng = default_rng((self.global_rank, self.global_step))
+        if hardening.due(self.global_step):
+            views = replace(self.model.views, n_crops=hardening.crops)
+            self.model.eval()
+            hardening.refresh(lambda x: self._scores(x, views), images, originals, rng)
+            self.on_train_epoch_start()
+        return hardening.mixed(images, labels, rng)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._remember(batch)

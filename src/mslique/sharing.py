@@ -42,6 +42,7 @@ def export_checkpoint(
     measured: str = UNKNOWN,
     license: str = UNKNOWN,
     softmax_divisor: float | None = None,
+    half: bool = False,
 ) -> MSLIQE:
     """Write a checkpoint of :class:`QualityModule` as a folder for :meth:`MSLIQE.from_pretrained`.
 
@@ -55,14 +56,19 @@ def export_checkpoint(
         license: for the card, of the weights.
         softmax_divisor: replaces the one used in training; a larger one keeps scores away from both ends,
             where their gradient vanishes, and hardly changes their order [ours].
+        half: store the weights in half precision, which takes half the space; they are loaded in single precision.
 
     Raises:
-        UserError: the file is missing, unreadable, or not a checkpoint of the quality model.
+        UserError: the file is missing, unreadable, not a checkpoint of the quality model, or too large in its numbers
+            for half precision.
     """
     found = _read(Path(checkpoint))
     changes = {} if softmax_divisor is None else {"softmax_divisor": softmax_divisor}
     model = _model(found, changes, Path(checkpoint))
+    if half:
+        check_finite(model.half().state_dict(), Path(checkpoint))  # some may be too large
     model.save_pretrained(folder)
+    model.float()
     card = model_card(found[RECORD], found["epoch"] + 1, command, data, measured, license)
     (Path(folder) / "README.md").write_text(card, encoding="utf-8")
     return model

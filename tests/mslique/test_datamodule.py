@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 from numpy.random import default_rng
+from PIL import Image, ImageOps
 
-from mslique import UserError
+from mslique import UserError, reference_quality
 from mslique.datamodule import DegradedPhotos
 from mslique.dataset import DegradedCrops, clean_crop, varied
 from mslique.samplers import EverySampleOnce, FreshSamples
@@ -88,7 +89,7 @@ def test_crops_show_several_scales_and_skip_empty_sky() -> None:
 
 
 def test_versions_of_one_crop_are_next_to_each_other(photo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mslique.dataset.degrade", lambda image, rng: image)
+    monkeypatch.setattr("mslique.dataset.degrade", lambda image, *_: image)
     dataset = make(photo_folder, versions=3).train_set
     images = [dataset[i][0] for i in range(9)]
     assert all(torch.equal(images[i], images[j]) == (i // 3 == j // 3) for i in range(9) for j in range(9))
@@ -138,3 +139,48 @@ def test_kept_samples_come_again_in_another_order_mirrored_or_not(photo_folder: 
 def test_kept_samples_must_fit_the_versions(photo_folder: Path) -> None:
     with pytest.raises(UserError, match="distinct_samples is 6: give a multiple of versions"):
         DegradedPhotos(str(photo_folder), versions=4, distinct_samples=6)
+
+
+def test_samples_can_end_with_their_clean_crop(photo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mslique.dataset.degrade", lambda image, *_: image / 2)
+    data = make(photo_folder, distinct_samples=8, with_originals=True)
+    images, _, _, _, originals = next(iter(data.train_dataloader()))
+    assert (images - originals / 2).abs().max() < 1 / 255  # turned, mirrored and recoloured alike
+    assert len(data.val_set[0]) == 4
+
+
+@pytest.fixture
+def outputs(photo_folder: Path, tmp_path: Path) -> Path:
+    """Two photographs of the folder in negative, one of them as BMP."""
+    (tmp_path / "outputs" / "deep").mkdir(parents=True)
+    for path, name in ((photo_folder / "chelsea.png", "chelsea.bmp"), (photo_folder / "coffee.png", "coffee.png")):
+        with Image.open(path) as image:
+            ImageOps.invert(image.convert("RGB")).save(tmp_path / "outputs" / name)
+    return tmp_path / "outputs"
+
+
+def test_images_made_elsewhere_are_the_first_versions_of_their_originals(photo_folder: Path, outputs: Path) -> None:
+    options = {"outputs": str(outputs), "output_originals": str(photo_folder), "versions": 2, "with_originals": True}
+    dataset = make(photo_folder, output_share=0.5, **options).train_set
+    samples = [dataset[index] for index in range(80)]
+    negative = [(image + original - 1).abs().max() < 1e-5 for image, _, _, _, original in samples]
+    assert not any(negative[1::2]) and 10 <= sum(negative[::2]) <= 30  # half of 40 crops
+    for (image, label, _, _, original), inverted in zip(samples, negative, strict=True):
+        torch.testing.assert_close(label, reference_quality(image[None], original[None])[0], atol=0.05, rtol=0)
+        assert label < 60 or not inverted
+    assert not any(torch.equal(a[4], b[4]) for a, b in zip(samples[::2], samples[2::2], strict=False))
+
+
+def test_outputs_without_fitting_originals_are_refused(photo_folder: Path, outputs: Path) -> None:
+    with pytest.raises(UserError, match="belong together"):
+        make(photo_folder, outputs=str(outputs))
+    options = {"outputs": str(outputs), "output_originals": str(photo_folder)}
+    with pytest.raises(UserError, match="sides of 900 pixels or more"):
+        make(photo_folder, crop_size=900, **options)
+    with Image.open(outputs / "coffee.png") as image:
+        image.rotate(90, expand=True).save(outputs / "coffee.png")
+    with pytest.raises(UserError, match="coffee.png is 400x600 and its original 600x400"):
+        make(photo_folder, **options)
+    (outputs / "coffee.png").rename(outputs / "deep" / "coffee.png")
+    with pytest.raises(UserError, match="no original of this name"):
+        make(photo_folder, **options)

@@ -1,33 +1,32 @@
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
 from numpy.random import default_rng
 from torch import Tensor
 
-from mslique import DEGRADATIONS, degrade, reference_quality
+from mslique import DEGRADATIONS, UNSEEN_DEGRADATIONS, degrade, degrade_by, reference_quality
 from mslique.degradations import GLOBAL_CHANGES
 
 Photo = Callable[..., Tensor]
 NAMES = ("astronaut", "chelsea", "coffee")
 
 
-def apply(name: str, image: Tensor, severity: float, seed: int = 0) -> Tensor:
-    pixels = DEGRADATIONS[name](image.permute(1, 2, 0).numpy(), severity, default_rng(seed))
-    assert pixels.dtype == np.float32
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+KINDS = {**DEGRADATIONS, **UNSEEN_DEGRADATIONS}
+MILD = (*GLOBAL_CHANGES, "chromatic_aberration")
+"""A no-reference model can hardly see the former, and the labels look at luminance more than at colour."""
 
 
-@pytest.mark.parametrize("name", DEGRADATIONS)
+@pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_label_falls_with_the_severity_of_each_degradation(name: str, seed: int, photo: Photo) -> None:
     for image in map(photo, NAMES):
-        steps = torch.stack([apply(name, image, severity, seed) for severity in (0, 0.25, 0.5, 0.75, 1)])
-        assert steps.shape == (5, *image.shape) and steps.min() >= 0 and steps.max() <= 1
+        steps = torch.stack([degrade_by(name, image, s, default_rng(seed), KINDS) for s in (0, 0.25, 0.5, 0.75, 1)])
+        assert steps.shape == (5, *image.shape) and steps.dtype == torch.float32
+        assert steps.min() >= 0 and steps.max() <= 1
         labels = reference_quality(steps, image.expand_as(steps))
         assert (labels.diff() < 0).all(), labels
-        worst = 70 if name in GLOBAL_CHANGES else 60  # those are kept mild: a no-reference model can hardly see them
+        worst = 80 if name in MILD else 65
         assert labels[0] > 45 and labels[-1] < worst, labels
 
 
@@ -45,6 +44,43 @@ def test_mixtures_are_images_and_some_are_clean(photo: Photo) -> None:
     assert results.min() >= 0 and results.max() <= 1
     clean = sum(torch.equal(result, image) for result in results)
     assert 10 <= clean <= 40  # 15 % expected
+
+
+def test_a_second_mixture_comes_after_the_first_and_leaves_the_default_alone(photo: Photo) -> None:
+    image = photo("chelsea")
+    clean_share = {}
+    for second_order in (0.0, 1.0):
+        results = [degrade(image, default_rng(seed), second_order) for seed in range(150)]
+        clean_share[second_order] = sum(torch.equal(result, image) for result in results) / 150
+    assert 0.08 < clean_share[0.0] < 0.24 and clean_share[1.0] < 0.07  # 0.15 and its square expected
+    rng = default_rng(8)
+    once = degrade(image, rng)
+    assert torch.equal(degrade(image, default_rng(8)), once)
+    rng.random()  # the toss that decides on a second mixture
+    assert torch.equal(degrade(image, default_rng(8), 1.0), degrade(once, rng))
+
+
+def test_no_unseen_kind_is_trained_on() -> None:
+    assert not set(DEGRADATIONS) & set(UNSEEN_DEGRADATIONS) and len(UNSEEN_DEGRADATIONS) >= 6
+
+
+def test_unseen_kinds_do_what_they_say() -> None:
+    ramp = torch.linspace(0, 1, 128).expand(3, 64, 128).contiguous()
+    banded = degrade_by("banding", ramp, 1.0, default_rng(0), UNSEEN_DEGRADATIONS)
+    assert banded.unique().tolist() == pytest.approx([0, 1 / 3, 2 / 3, 1])
+    grey = torch.full((3, 200, 200), 0.5)
+    salted = degrade_by("impulse_noise", grey, 1.0, default_rng(0), UNSEEN_DEGRADATIONS)
+    assert (salted != 0.5).float().mean() == pytest.approx(0.12, abs=0.01)
+    assert torch.equal(salted[0], salted[2]) and salted.unique().tolist() == [0, 0.5, 1]
+    step = torch.zeros(3, 64, 64)
+    step[:, 32:, 20:] = 1  # a corner: moving its colours apart moves where each begins
+    split = degrade_by("chromatic_aberration", step, 1.0, default_rng(3), UNSEEN_DEGRADATIONS)
+    assert torch.equal(split[1], step[1])
+    red, blue = split[0].sum() - step[0].sum(), split[2].sum() - step[2].sum()
+    assert red * blue < 0 and abs(red) > 30
+    dots = torch.zeros(3, 64, 64)
+    dots[:, ::8, ::8] = 1
+    assert degrade_by("median_smear", dots, 0.3, default_rng(0), UNSEEN_DEGRADATIONS).max() == 0
 
 
 def test_degrading_leaves_the_original_alone(photo: Photo) -> None:

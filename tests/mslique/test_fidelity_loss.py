@@ -80,3 +80,24 @@ def test_shapes_must_agree() -> None:
         fidelity_loss(torch.rand(3), torch.rand(2))
     with pytest.raises(ValueError, match="shape"):
         fidelity_loss(torch.rand(3), torch.rand(3), torch.zeros(2))
+
+
+def test_labels_with_a_deviation_teach_scores_their_scale() -> None:
+    mos = torch.tensor([10.0, 35.0, 36.0, 90.0])
+    scores = torch.zeros(4, requires_grad=True)
+    optimizer = torch.optim.LBFGS([scores], max_iter=200, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = fidelity_loss(scores, mos, mos_deviation=25.0)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    assert closure().item() == pytest.approx(0, abs=1e-5)
+    torch.testing.assert_close(scores.detach().diff(), mos.diff() / 25, atol=0.02, rtol=0)
+
+
+def test_a_small_deviation_is_the_order_alone() -> None:
+    scores, mos = torch.tensor([0.3, -0.2, 1.0]), torch.tensor([1.0, 1.0, 3.0])
+    torch.testing.assert_close(fidelity_loss(scores, mos, mos_deviation=1e-3), fidelity_loss(scores, mos))

@@ -62,3 +62,27 @@ def test_the_divisor_of_the_levels_can_be_replaced(checkpoint: Path, tmp_path: P
     soft = MSLIQE.from_pretrained(str(tmp_path / "soft"))
     assert soft.softmax_divisor == 7.0 != hard.softmax_divisor
     torch.testing.assert_close(soft.clip.logit_scale, hard.clip.logit_scale)
+
+
+def test_half_precision_takes_half_the_space_and_is_loaded_as_single(checkpoint: Path, tmp_path: Path) -> None:
+    images = torch.rand(2, 3, 80, 90)
+    sizes, scores = {}, {}
+    for half in (False, True):
+        folder = tmp_path / str(half)
+        returned = export_checkpoint(checkpoint, folder, half=half)
+        loaded = MSLIQE.from_pretrained(folder)
+        assert {p.dtype for p in loaded.parameters()} == {torch.float32}
+        sizes[half], scores[half] = (folder / "model.safetensors").stat().st_size, loaded(images)
+        torch.testing.assert_close(returned(images), scores[half])
+    assert sizes[True] < 0.55 * sizes[False]
+    torch.testing.assert_close(scores[True], scores[False], atol=0.01, rtol=0)
+    assert not torch.equal(scores[True], scores[False])
+
+
+def test_weights_too_large_for_half_precision_are_refused(checkpoint: Path, tmp_path: Path) -> None:
+    found = torch.load(checkpoint, weights_only=True)
+    found["state_dict"]["model.clip.visual.conv1.weight"][0] = 1e5
+    torch.save(found, tmp_path / "large.ckpt")
+    with pytest.raises(UserError, match="not finite"):
+        export_checkpoint(tmp_path / "large.ckpt", tmp_path / "folder", half=True)
+    assert not (tmp_path / "folder").exists()
