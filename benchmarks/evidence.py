@@ -1,6 +1,6 @@
 """What the methods do to photographs, told by models that none of them optimises. Writes tables and pictures.
 
-    python benchmarks/evidence.py KODAK24 REAL TRAINING OUT [--configs CONFIG...] [--quick]
+    python benchmarks/evidence.py KODAK24 REAL TRAINING OUT [--configs CONFIG...] [--limit N] [--quick]
 
 Inputs: of every photograph of KODAK24 a square of 128 pixels at half size under eight mixtures of degradations, chosen
 before any result was seen; and the central square of at most 192 pixels of every photograph of REAL, as it is. Methods:
@@ -52,7 +52,7 @@ MIXTURES: dict[str, tuple[tuple[str, float], ...]] = {
     "motion, jpeg2000": (("motion_blur", 0.2), ("jpeg2000", 0.3)),
     "rescale, oversharpening": (("rescale", 0.2), ("oversharpening", 0.3)),
 }
-CONFIGS = ["configs/dlmap/tiny.yaml", "configs/dlmap/tiny_edict.yaml"]
+CONFIGS = ("configs/dlmap/tiny.yaml", "configs/dlmap/tiny_edict.yaml")
 SOLVERS = {"EDICT": "EDICT", "BDIA": "BDIA", "OBELM": "O-BELM"}
 ON_PIXELS = {"direct ascent": False, "pixel MAP": True}  # with the fidelity term?
 PIXEL_STEPS = Ascent(iterations=40, step_size=1.0, target=1e9, domain="pixel")
@@ -122,7 +122,10 @@ def traced(images: Tensor, prior: DiffusionPrior | None, objective: MAPObjective
 def main(args: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(args)
     study = Evidence(options)
-    groups = [*kodak(options.kodak24, 2 if options.quick else None), *real(options.real, 1 if options.quick else None)]
+    if options.quick:
+        groups = [*kodak(options.kodak24, 2, 2), *real(options.real, 1)]
+    else:
+        groups = [*kodak(options.kodak24, options.limit), *real(options.real, options.limit)]
     for number, group in enumerate(groups, 1):
         start = time.monotonic()
         study.run(group)
@@ -224,10 +227,10 @@ class Evidence:
         return row
 
 
-def kodak(folder: Path, limit: int | None) -> Iterator[list[Input]]:
+def kodak(folder: Path, limit: int | None, mixtures: int | None = None) -> Iterator[list[Input]]:
     """Groups of at most BATCH inputs."""
     photos = list_images(folder)[:limit]
-    for name in list(MIXTURES)[:limit]:
+    for name in list(MIXTURES)[:mixtures]:
         inputs = [degraded(path, index, name, SIZE) for index, path in enumerate(photos)]
         yield from (inputs[k : k + BATCH] for k in range(0, len(inputs), BATCH))
 
@@ -282,6 +285,7 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(name, type=Path)
     parser.add_argument("--configs", type=Path, nargs="+", default=[Path(name) for name in CONFIGS])
     parser.add_argument("--witness", default="data/mslique-witness")
+    parser.add_argument("--limit", type=int, help="use only the first photographs of KODAK24 and of REAL")
     parser.add_argument("--quick", action="store_true", help="a few inputs: to see that all runs")
     return parser
 
