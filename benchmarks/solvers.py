@@ -54,7 +54,7 @@ def main(args: Sequence[str] | None = None) -> int:
         folder = options.output / setting.replace(":", "-")
         limit = [] if options.limit is None else ["--limit", str(options.limit)]
         given = {"prior.solver": solver, "prior.num_steps": steps, "ascent.step_size": step_size}
-        given["prior.spacing"] = "null" if solver == "edict" else "trailing"  # the scheduler's own
+        given["prior.spacing"] = "leading" if solver == "edict" else "trailing"
         overrides = [f"--model.{name}={value}" for name, value in given.items()]
         status = restoration.main([str(options.photos), str(folder), *limit, *overrides, *rest])
         if status:
