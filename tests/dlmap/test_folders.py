@@ -46,7 +46,7 @@ def test_only_what_is_not_done_is_done(folder: Path, tmp_path: Path, models: lis
     os.utime(folder / "sub" / "c.png")
     assert done() == {"b.png", "sub/c.png"}
     assert done("--data.overwrite=true", "--data.include=a*") == {"a.png"}
-    assert done("--model.ascent.step_size=0.5") == everything
+    assert done("--model.ascent.step_size=0.25") == everything
 
 
 def test_the_result_is_of_the_kind_of_the_input(tmp_path: Path, models: list[str]) -> None:
