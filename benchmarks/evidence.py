@@ -52,7 +52,7 @@ MIXTURES: dict[str, tuple[tuple[str, float], ...]] = {
     "motion, jpeg2000": (("motion_blur", 0.2), ("jpeg2000", 0.3)),
     "rescale, oversharpening": (("rescale", 0.2), ("oversharpening", 0.3)),
 }
-CONFIGS = ("configs/dlmap/tiny.yaml", "configs/dlmap/tiny_edict.yaml")
+CONFIGS = ("configs/dlmap/tiny.yaml", "configs/dlmap/tiny_obelm.yaml")
 SOLVERS = {"EDICT": "EDICT", "BDIA": "BDIA", "OBELM": "O-BELM"}
 ON_PIXELS = {"direct ascent": False, "pixel MAP": True}  # with the fidelity term?
 PIXEL_STEPS = Ascent(iterations=40, step_size=1.0, target=1e9, domain="pixel")

@@ -54,7 +54,7 @@ def test_a_run_whose_first_inversion_fails_is_refused(
     disturbed(monkeypatch, lambda eps: eps + 0.1 * torch.randn_like(eps))
     assert predict(folder, tmp_path / "out", *models) == 1
     error = capsys.readouterr().err
-    assert "precision float32, coupling float64, solver OBELM and 2 steps" in error and "Traceback" not in error
+    assert "precision float32, coupling float64, solver EDICT and 2 steps" in error and "Traceback" not in error
     assert not (tmp_path / "out" / "results.csv").exists()
 
 
