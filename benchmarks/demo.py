@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import skimage.data
-import torch
 import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from restoration import compare, enhance
 from torch import Tensor
 
 from dlmap.images import save_png, to_pillow
-from mslique import DEGRADATIONS, MSLIQE, read_image
+from mslique import MSLIQE, degrade_by, read_image
 
 SIZE = 160
 CONFIG = "configs/dlmap/tiny.yaml"
@@ -35,11 +34,11 @@ PHOTOS: dict[str, tuple[tuple[int, int, int], tuple[tuple[str, float], ...]]] = 
 def main(output: Path) -> int:
     for name, (square, degradations) in PHOTOS.items():
         clean = photograph(name.removesuffix("-as-is"), *square)
-        pixels, rng = clean.permute(1, 2, 0).numpy(), np.random.default_rng(0)
+        degraded, rng = clean, np.random.default_rng(0)
         for degradation, severity in degradations:
-            pixels = DEGRADATIONS[degradation](pixels, severity, rng)
+            degraded = degrade_by(degradation, degraded, severity, rng)
         save_png(clean, output / "clean" / f"{name}.png")
-        save_png(torch.from_numpy(pixels).permute(2, 0, 1), output / "degraded" / f"{name}.png")
+        save_png(degraded, output / "degraded" / f"{name}.png")
     status = enhance(output, CONFIG)
     if status:
         return status

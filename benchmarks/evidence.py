@@ -30,7 +30,7 @@ import torch
 import torch.nn.functional as F
 from evidence_tables import write_tables
 from figure1 import load
-from judges import Distance, Measure, distances, judges
+from judges import Distance, Measure, distances, judges, scores
 from PIL import ImageFilter
 from scipy import ndimage
 from skimage.restoration import denoise_nl_means
@@ -39,7 +39,7 @@ from torch import Tensor, nn
 from dlmap import Ascent, DiffusionPrior, MAPObjective, enhance
 from dlmap.images import save_png, to_pillow, write_bytes
 from dlmap.objective import Terms
-from mslique import DEGRADATIONS, list_images, read_image
+from mslique import degrade_by, list_images, read_image
 
 SIZE, SIZE_OF_REAL, BATCH = 128, 192, 8
 MIXTURES: dict[str, tuple[tuple[str, float], ...]] = {
@@ -221,10 +221,7 @@ class Evidence:
         row: dict[str, Any] = {"group": one.group, "photo": one.photo, "method": method, "variant": variant}
         row["quality"] = self.objective.quality(picture).item()
         row["drift"] = 255 * (picture[0] - one.image).square().mean().sqrt().item()
-        row |= {name: float(judge(picture)) for name, judge in self.judges.items()}
-        if one.clean is not None:
-            row |= {name: float(measure(picture, one.clean[None])) for name, measure in self.distances.items()}
-        return row
+        return row | scores(picture[0], one.clean, self.judges, self.distances)
 
 
 def kodak(folder: Path, limit: int | None, mixtures: int | None = None) -> Iterator[list[Input]]:
@@ -239,10 +236,10 @@ def degraded(path: Path, index: int, mixture: str, size: int) -> Input:
     """The central square of the photograph at half size under a mixture, its coins tossed by ``index``."""
     image = F.interpolate(read_image(path)[None], scale_factor=0.5, mode="bicubic", antialias=True)[0]
     clean = _square(image.clamp(0, 1), size)
-    pixels, rng = clean.permute(1, 2, 0).numpy(), np.random.default_rng((list(MIXTURES).index(mixture), index))
+    image, rng = clean, np.random.default_rng((list(MIXTURES).index(mixture), index))
     for degradation, severity in MIXTURES[mixture]:
-        pixels = DEGRADATIONS[degradation](pixels, severity, rng)
-    return Input(mixture, path.stem, _8bit(torch.from_numpy(pixels).permute(2, 0, 1)), clean)
+        image = degrade_by(degradation, image, severity, rng)
+    return Input(mixture, path.stem, _8bit(image), clean)
 
 
 def real(folder: Path, limit: int | None) -> Iterator[list[Input]]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from dlmap.fidelity import NLPD
+from dlmap.images import to_grey
 from mslique import MSLIQE, read_image
 
 BLOCK = 32
@@ -42,8 +43,7 @@ class NIQE(nn.Module):
     def _features(image: Tensor) -> Tensor:
         """Of every block, at full and half resolution: (blocks, 36)."""
         height, width = (side // BLOCK * BLOCK for side in image.shape[-2:])
-        luma = (image.double() * image.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(dim=1, keepdim=True)
-        luma, parts = 255 * luma[..., :height, :width], []
+        luma, parts = 255 * to_grey(image.double())[:, :1, :height, :width], []
         for side in (BLOCK, BLOCK // 2):
             parts.append(blockproc(normalize_img_with_gauss(luma), [side, side], fun=compute_feature)[0])
             luma = nn.functional.interpolate(luma, scale_factor=0.5, mode="bicubic", antialias=True)
@@ -80,3 +80,13 @@ def distances() -> dict[str, Distance]:
         "FSIM": lambda image, clean: fsim(image, clean),
         "NLPD": lambda image, clean: -nlpd(image, clean),
     }
+
+
+def scores(
+    image: Tensor, clean: Tensor | None, of_images: dict[str, Measure], to_clean: dict[str, Distance]
+) -> dict[str, float]:
+    """What all say of (3, H, W), the distances only where there is a clean original of this shape."""
+    found = {name: float(judge(image[None])) for name, judge in of_images.items()}
+    if clean is not None:
+        found |= {name: float(measure(image[None], clean[None])) for name, measure in to_clean.items()}
+    return found

@@ -23,7 +23,7 @@ import torch
 import yaml
 from evidence import BATCH, MIXTURES, Input, Trace, degraded, traced
 from figure1 import load
-from judges import Distance, Measure, distances, judges
+from judges import Distance, Measure, distances, judges, scores
 
 from dlmap.images import write_bytes
 from mslique import list_images
@@ -83,22 +83,17 @@ def tried(
         images = torch.stack([one.image for one in inputs[k : k + BATCH]])
         traces += traced(images, model.prior, model.objective, model.ascent)
     seconds = (time.monotonic() - start) / len(inputs)
-    rows = [scores(one, trace, of_images, to_clean) for one, trace in zip(inputs, traces, strict=True)]
+    rows = [judged(one, trace, of_images, to_clean) for one, trace in zip(inputs, traces, strict=True)]
     return rows, seconds
 
 
 @torch.no_grad()
-def scores(
+def judged(
     one: Input, trace: Trace, of_images: dict[str, Measure], to_clean: dict[str, Distance]
 ) -> list[dict[str, float]]:
-    assert one.clean is not None
-    rows = []
-    for k, image in enumerate(trace.images):
-        row = {"quality": trace.quality[k].item(), "drift": trace.drift[k].item()}
-        row |= {name: float(judge(image[None])) for name, judge in of_images.items()}
-        row |= {name: float(measure(image[None], one.clean[None])) for name, measure in to_clean.items()}
-        rows.append(row)
-    return rows
+    """A row an iteration."""
+    start = ({"quality": q.item(), "drift": d.item()} for q, d in zip(trace.quality, trace.drift, strict=True))
+    return [row | scores(image, one.clean, of_images, to_clean) for row, image in zip(start, trace.images, strict=True)]
 
 
 def merge(arguments: dict[str, Any], changes: dict[str, Any]) -> None:
@@ -129,7 +124,7 @@ def table(name: str, rows: list[list[dict[str, float]]], seconds: float, key: ob
 
 def reached(row: list[dict[str, float]], target: float) -> int:
     """The first iteration at which the quality is reached, else the last."""
-    return next((k for k, scores in enumerate(row) if scores["quality"] >= target), len(row) - 1)
+    return next((k for k, after in enumerate(row) if after["quality"] >= target), len(row) - 1)
 
 
 if __name__ == "__main__":
