@@ -15,6 +15,7 @@ from PIL import Image
 from scipy import ndimage
 from torch import Tensor
 
+from .artefacts import ARTEFACTS
 from .pixels import Degradation, Pixels, clip, from_pillow, through_file, to_pillow
 
 
@@ -98,7 +99,7 @@ DEGRADATIONS: dict[str, Degradation] = {
     f.__name__: f
     for f in (gaussian_blur, motion_blur, gaussian_noise, shot_noise, rescale, jpeg, jpeg2000, contrast, exposure,
               oversharpening)
-}  # fmt: skip
+} | ARTEFACTS  # fmt: skip
 GLOBAL_CHANGES = ("contrast", "exposure")
 """Drawn half as often as the others: without the original a dark or soft photograph may well be meant that way."""
 COUNT_SHARES = (0.15, 0.5, 0.25, 0.1)
