@@ -3,14 +3,17 @@
 In the form of that module. All ranges are [ours].
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage, signal
+from scipy import fft, ndimage, signal
 
 from .pixels import Degradation, Pixels, clip, from_pillow, through_file, to_pillow
 
+YCBCR = np.array([[0.299, 0.587, 0.114], [-0.1687, -0.3313, 0.5], [0.5, -0.4187, -0.0813]], np.float32)
 BILINEAR = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], np.float32) / 4
 
 
@@ -105,12 +108,111 @@ def avif(image: Pixels, severity: float, rng: Generator) -> Pixels:
     return through_file(image, format="AVIF", quality=round(45 - 45 * severity), speed=8, max_threads=1)
 
 
+def ghosting(image: Pixels, severity: float, rng: Generator) -> Pixels:
+    """A second exposure, of weight 0.15 to 0.5, 2 to 6 pixels away: frames that were merged and did not match."""
+    angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(2, 6)
+    moved = ndimage.shift(image, (distance * np.sin(angle), distance * np.cos(angle), 0), order=1, mode="nearest")
+    weight = np.float32(0.15 + 0.35 * severity)
+    return clip((1 - weight) * image + weight * moved)
+
+
+def interlacing(image: Pixels, severity: float, rng: Generator) -> Pixels:
+    """Every second row, or every second pair of rows, moved sideways by 0.3 to 4 pixels: a moving camera's video."""
+    distance = (0.3 + 3.7 * severity) * (1 if rng.random() < 0.5 else -1)
+    odd = (np.arange(image.shape[0]) // int(rng.integers(1, 3)) % 2 == 1)[:, None, None]
+    return clip(np.where(odd, ndimage.shift(image, (0, distance, 0), order=1, mode="nearest"), image))
+
+
+def frosted_glass(image: Pixels, severity: float, rng: Generator) -> Pixels:
+    """Every pixel taken from a random place nearby, at a standard deviation of 0.3 to 2 pixels."""
+    places = np.indices(image.shape[:2], np.float32)
+    places += np.float32(0.3 + 1.7 * severity) * rng.standard_normal(places.shape, np.float32)
+    return clip(np.dstack([ndimage.map_coordinates(image[..., c], places, order=1, mode="mirror") for c in range(3)]))
+
+
+def aliasing(image: Pixels, severity: float, rng: Generator) -> Pixels:
+    """Every 1.3th to 4th pixel kept, without a low-pass, and interpolated: stairs along contours, moire in textures."""
+    height, width = image.shape[:2]
+    factor = 1.3 + 2.7 * severity
+    small = to_pillow(image).resize((round(width / factor), round(height / factor)), Image.Resampling.NEAREST)
+    return from_pillow(small.resize((width, height), Image.Resampling.BICUBIC))
+
+
+def painterly_smoothing(image: Pixels, severity: float, rng: Generator) -> Pixels:
+    """A Kuwahara filter: each pixel the mean of the most even of the four squares, of 2 to 6 pixels, that touch it."""
+    reach = 1 + 4 * severity
+    low, share = int(reach), np.float32(reach - int(reach))  # a square is whole: between two the results are blended
+    smooth = _kuwahara(image, low)
+    return clip(smooth if share == 0 else (1 - share) * smooth + share * _kuwahara(image, low + 1))
+
+
+def transform_denoising(image: Pixels, severity: float, rng: Generator) -> Pixels:
+    """Noise of standard deviation 0.02 to 0.15 taken out by thresholds of 8x8 cosine transforms: worms and stains."""
+    sigma = 0.02 + 0.13 * severity
+    noisy = np.pad(image + sigma * rng.standard_normal(image.shape), ((8, 8), (8, 8), (0, 0)), mode="reflect")
+    total, count = np.zeros_like(noisy), np.zeros(noisy.shape[:2] + (1,))
+    for top, left in ((0, 0), (3, 5), (5, 2), (2, 7), (6, 4)):  # averaged over a few positions of the blocks
+        height, width = (8 * ((side - first) // 8) for side, first in zip(noisy.shape, (top, left), strict=False))
+        part = np.s_[top : top + height, left : left + width]
+        total[part] += _blockwise(noisy[part], 8, lambda c: np.where(np.abs(c) > 2.7 * sigma, c, 0))
+        count[part] += 1
+    return clip((total / np.maximum(count, 1))[8:-8, 8:-8])
+
+
+def video_compression(image: Pixels, severity: float, rng: Generator) -> Pixels:
+    """Cosine transforms of blocks of 4, 8 or 16 pixels in steps of 0.08 to 0.8, their borders smoothed."""
+    size, step = int(rng.choice([4, 8, 16])), 0.08 * 10**severity
+    height, width = image.shape[:2]
+    padded = np.pad(image, ((0, -height % size), (0, -width % size), (0, 0)), mode="edge")
+    steps = step * np.array([1, 1.5, 1.5])  # coarser for colour
+    coded = _blockwise(padded @ YCBCR.T, size, lambda c: steps * np.trunc(c / steps + 0.3 * np.sign(c)))
+    for axis in (0, 1):
+        coded = _deblocked(coded.swapaxes(0, axis), size, step / 3).swapaxes(0, axis)
+    return clip(coded @ np.linalg.inv(YCBCR).T)[:height, :width]
+
+
 ARTEFACTS: dict[str, Degradation] = {
     f.__name__: f
     for f in (lens_blur, ringing, pixelation, film_grain, pattern_noise, raw_sensor, camera_denoising,
-              edge_preserving_smoothing, palette, avif)
+              edge_preserving_smoothing, palette, avif, ghosting, interlacing, frosted_glass, aliasing,
+              painterly_smoothing, transform_denoising, video_compression)
 }  # fmt: skip
 
 
 def _filtered(image: Pixels, kernel: NDArray[np.floating]) -> Pixels:
     return np.stack([ndimage.convolve(image[..., c], kernel, mode="mirror") for c in range(3)], axis=-1)
+
+
+def _kuwahara(image: Pixels, reach: int) -> Pixels:
+    """Squares of ``reach + 1`` pixels a side."""
+    first, second = (ndimage.uniform_filter(v, (reach + 1, reach + 1, 0)) for v in (image, image**2))
+    spread = (second - first**2).sum(axis=-1)
+    near, far = reach // 2, (reach + 1) // 2  # from a pixel to the centres of the squares that begin or end there
+    shifts = [(row, column) for row in (-near, far) for column in (-near, far)]
+    padded_mean = np.pad(first, ((far, far), (far, far), (0, 0)), mode="edge")
+    padded_spread = np.pad(spread, far, mode="edge")
+    height, width = spread.shape
+    windows = [np.s_[far + row : far + row + height, far + column : far + column + width] for row, column in shifts]
+    best = np.argmin([padded_spread[window] for window in windows], axis=0)
+    return np.take_along_axis(np.stack([padded_mean[window] for window in windows]), best[None, ..., None], axis=0)[0]
+
+
+def _blockwise(
+    image: NDArray[np.floating], size: int, change: Callable[[NDArray[np.floating]], NDArray[np.floating]]
+) -> NDArray[np.floating]:
+    """Change the orthonormal cosine transforms (rows, size, columns, size, 3) of all blocks, but not their means."""
+    height, width = image.shape[:2]
+    blocks = fft.dctn(image.reshape(height // size, size, width // size, size, 3), axes=(1, 3), norm="ortho")
+    changed = change(blocks)
+    changed[:, 0, :, 0] = blocks[:, 0, :, 0]
+    return fft.idctn(changed, axes=(1, 3), norm="ortho").reshape(image.shape)
+
+
+def _deblocked(image: NDArray[np.floating], size: int, threshold: float) -> NDArray[np.floating]:
+    """Steps smaller than the threshold between the rows at borders of blocks become ramps."""
+    image = image.copy()
+    above, below = image[size - 1 : -1 : size], image[size::size]
+    gap = np.where(np.abs(below - above) < threshold, below - above, 0)
+    image[size - 1 : -1 : size] += gap / 4
+    image[size::size] -= gap / 4
+    return image
