@@ -1,8 +1,8 @@
 """How good is an MS-LIQE, and which constants put its scores on a scale of 0 to 100?
 
-    python benchmarks/quality.py PHOTOS [--model data/mslique-tiny] [--samples 960]
+    python benchmarks/quality.py PHOTOS [--model data/mslique-tiny] [--samples 960] [--size 128]
 
-All on 128x128 crops of PHOTOS, labelled as in training (mslique.labels). Prints Markdown:
+All on square crops of PHOTOS, labelled as in training (mslique.labels). Prints Markdown:
 
 - SRCC and PLCC on mixtures as in training, and on degradations of kinds that no training uses (mslique.unseen);
 - whether the score follows the severity of every single degradation, from the clean crop through six severities: the
@@ -51,11 +51,12 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument("photos")
     parser.add_argument("--model", default="data/mslique-tiny")
     parser.add_argument("--samples", type=int, default=960)
+    parser.add_argument("--size", type=int, default=128, help="side of the crops in pixels (default: %(default)s)")
     parser.add_argument("--crops", type=int, default=24, help="for severities and ascents (default: %(default)s)")
     parser.add_argument("--second-order", type=float, default=0.3, help="as in training (default: %(default)s)")
     options = parser.parse_args(args)
     model, paths = MSLIQE.from_pretrained(options.model).eval().requires_grad_(False), list_images(options.photos)
-    mixtures = DegradedCrops(paths, options.samples, 128, SEED, second_order=options.second_order)
+    mixtures = DegradedCrops(paths, options.samples, options.size, SEED, second_order=options.second_order)
     images, labels, clean = collected(mixtures, range(options.samples))
     scores = scored(model, images)
     print_table(("degraded by", "crops", "SRCC", "PLCC"), correlations(model, scores, labels, clean))

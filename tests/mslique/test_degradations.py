@@ -115,6 +115,31 @@ def test_artefacts_do_what_they_say(photo: Photo) -> None:
     assert smooth[..., 32].mean() - smooth[..., 31].mean() > 0.9
 
 
+def test_more_artefacts_do_what_they_say() -> None:
+    def made(name: str, image: Tensor, severity: float, seed: int = 0) -> Tensor:
+        return degrade_by(name, image, severity, default_rng(seed))
+
+    dot, step, grey = torch.zeros(3, 64, 64), torch.zeros(3, 64, 64), torch.full((3, 60, 90), 0.5)
+    dot[:, 32, 32], step[..., 32:] = 1, 1
+    ghost = made("ghosting", dot, 1.0)
+    assert ghost[0, 32, 32] == 0.5 and ghost[0].sum() == pytest.approx(1)
+    combed = made("interlacing", step, 1.0)
+    assert torch.equal(combed[:, :1], step[:, :1]) and (combed != step).any(dim=(0, 2)).float().mean() == 0.5
+    scattered = made("frosted_glass", step, 1.0)
+    assert (scattered[..., :20] == 0).all() and (scattered[..., 44:] == 1).all() and scattered[..., :32].max() > 0.9
+    stripes = torch.zeros(3, 64, 64)
+    stripes[..., ::2] = 1  # every second column is all that is left of them
+    assert made("aliasing", stripes, 0.7 / 2.7).std() < 0.01 < 0.4 < stripes.std()
+    noisy_step = 0.2 + 0.6 * step + 0.03 * torch.randn(step.shape, generator=torch.Generator().manual_seed(0))
+    painted = made("painterly_smoothing", noisy_step, 1.0)
+    assert painted[..., 31].mean() < 0.25 and painted[..., 32].mean() > 0.75
+    assert painted[..., :32].std() < 0.6 * noisy_step[..., :32].std()
+    assert (made("transform_denoising", grey, 1.0) - grey).std() < 0.3 * 0.15
+    noisy = grey + 0.05 * torch.randn(grey.shape, generator=torch.Generator().manual_seed(0))
+    coded = made("video_compression", noisy, 1.0)  # of each block the mean is left
+    assert (coded - noisy).mean().abs() < 1e-3 and coded.std() < 0.3 * 0.05
+
+
 def test_degrading_leaves_the_original_alone(photo: Photo) -> None:
     image = photo("coffee")
     before = image.clone()
