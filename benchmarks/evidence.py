@@ -38,6 +38,7 @@ from torch import Tensor, nn
 
 from dlmap import Ascent, DiffusionPrior, MAPObjective, enhance
 from dlmap.images import save_png, to_pillow, write_bytes
+from dlmap.module import MAPEnhancer
 from dlmap.objective import Terms
 from mslique import degrade_by, list_images, read_image
 
@@ -69,6 +70,16 @@ class Input:
 
 
 @dataclass(frozen=True)
+class Result:
+    """What an ascent returns: an image (3, H, W), its quality and drift (see Trace), after how many steps it ended."""
+
+    image: Tensor
+    quality: float
+    drift: float
+    steps: int
+
+
+@dataclass(frozen=True)
 class Trace:
     """Of one image, per evaluation: images (N, 3, H, W), quality (N,), value (N,), drift (N,) in 8-bit levels."""
 
@@ -82,6 +93,10 @@ class Trace:
         reached = (self.quality >= target).nonzero()
         end = len(self.quality) if len(reached) == 0 else int(reached[0]) + 1
         return int(self.value[:end].argmax())
+
+    def result(self, target: float) -> Result:
+        k = self.final(target)
+        return Result(self.images[k], self.quality[k].item(), self.drift[k].item(), k)
 
     def at_score(self, quality: float) -> int | None:
         reached = (self.quality >= quality).nonzero()
@@ -117,6 +132,16 @@ def traced(images: Tensor, prior: DiffusionPrior | None, objective: MAPObjective
     pictures, quality, value = (torch.stack(column, dim=1) for column in zip(*recorder.seen, strict=True))
     drift = 255 * (pictures - images[:, None]).square().flatten(2).mean(dim=2).sqrt()
     return [Trace(*row) for row in zip(pictures, quality, value, drift, strict=True)]
+
+
+def ascended(images: Tensor, model: MAPEnhancer) -> list[Result]:
+    """Of every image (B, 3, H, W) what the model makes of it."""
+    results = enhance(images, model.prior, model.objective, model.ascent)
+    best = [max(range(len(r.objective)), key=r.objective.__getitem__) for r in results]
+    drift = 255 * (torch.stack([r.image for r in results]) - images).square().flatten(1).mean(dim=1).sqrt()
+    return [
+        Result(r.image, r.quality[k], d, r.iterations) for r, k, d in zip(results, best, drift.tolist(), strict=True)
+    ]
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -168,13 +193,14 @@ class Evidence:
             return
         images = torch.stack([one.image for one in inputs])
         traces = {name: self._pixel(images, faithful) for name, faithful in ON_PIXELS.items()}
-        seconds = {}
+        latent, seconds = {}, {}
         for name, model in self.models.items():
             start = time.monotonic()
-            traces[name] = traced(images, model.prior, model.objective, model.ascent)
+            latent[name] = ascended(images, model)
             seconds[name] = (time.monotonic() - start) / len(inputs)
         for k, one in enumerate(inputs):
-            rows = list(self._rows(one, {name: trace[k] for name, trace in traces.items()}, seconds))
+            of_one = ({name: values[k] for name, values in kind.items()} for kind in (traces, latent))
+            rows = list(self._rows(one, *of_one, seconds))
             text = json.dumps({"key": self.key, "rows": rows}, indent=1)
             write_bytes(self._path(one), text.encode())
 
@@ -193,24 +219,24 @@ class Evidence:
         finally:
             self.objective.fidelity_weight = weight
 
-    def _rows(self, one: Input, traces: dict[str, Trace], seconds: dict[str, float]) -> Iterator[dict[str, Any]]:
+    def _rows(
+        self, one: Input, traces: dict[str, Trace], latent: dict[str, Result], seconds: dict[str, float]
+    ) -> Iterator[dict[str, Any]]:
         """Of the input, every method's result, and the ascents on pixels where they equal each latent result."""
         if one.clean is not None:
             yield self._row(one, "clean original", "final", one.clean)
         yield self._row(one, "unchanged", "final", one.image)
         for name, picture in baselines(one.image).items():
             yield self._row(one, name, "final", picture)
-        for name, trace in traces.items():
-            k = trace.final(self.target)
-            yield self._row(one, name, "final", trace.images[k]) | {"seconds": seconds.get(name), "steps": k}
-        for latent in self.models:
-            k = traces[latent].final(self.target)
-            quality, drift = traces[latent].quality[k].item(), traces[latent].drift[k].item()
-            for name in ON_PIXELS:
-                at = {"equal score": traces[name].at_score(quality), "equal drift": traces[name].at_drift(drift)}
+        for name, result in ({name: trace.result(self.target) for name, trace in traces.items()} | latent).items():
+            more = {"seconds": seconds.get(name), "steps": result.steps}
+            yield self._row(one, name, "final", result.image) | more
+        for method, result in latent.items():
+            for name, trace in traces.items():
+                at = {"equal score": trace.at_score(result.quality), "equal drift": trace.at_drift(result.drift)}
                 for kind, step in at.items():
                     if step is not None:
-                        yield self._row(one, name, f"{kind}: {latent}", traces[name].images[step])
+                        yield self._row(one, name, f"{kind}: {method}", trace.images[step])
 
     @torch.no_grad()
     def _row(self, one: Input, method: str, variant: str, image: Tensor) -> dict[str, Any]:
