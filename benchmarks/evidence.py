@@ -56,7 +56,7 @@ MIXTURES: dict[str, tuple[tuple[str, float], ...]] = {
 CONFIGS = ("configs/dlmap/tiny.yaml", "configs/dlmap/tiny_obelm.yaml")
 SOLVERS = {"EDICT": "EDICT", "BDIA": "BDIA", "OBELM": "O-BELM"}
 ON_PIXELS = {"direct ascent": False, "pixel MAP": True}  # with the fidelity term?
-PIXEL_STEPS = Ascent(iterations=40, step_size=1.0, target=1e9, domain="pixel")
+PIXEL_STEPS = Ascent(iterations=24, step_size=0.5, target=1e9, domain="pixel")
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ class Evidence:
         for module in (*self.models.values(), self.judges["witness"]):
             for name, tensor in sorted(module.state_dict().items()):
                 digest.update(name.encode() + tensor.contiguous().flatten().view(torch.uint8).cpu().numpy().tobytes())
-        return f"{digest.hexdigest()[:16]} {self.steps.iterations}"
+        return f"{digest.hexdigest()[:16]} {self.steps.iterations} of {self.steps.step_size}"
 
     def run(self, inputs: list[Input]) -> None:
         """Enhance and judge those of equal size that are not done yet."""
