@@ -3,6 +3,7 @@
 Writes to the folder given: clean/, degraded/ (the inputs), enhanced/ (results.csv too), table.csv, before-after.png.
 """
 
+import argparse
 import csv
 import sys
 from pathlib import Path
@@ -96,4 +97,6 @@ def draw_pairs(output: Path, names: list[str], zoom: int = 2) -> Image.Image:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1] if len(sys.argv) > 1 else "demo")))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("output", type=Path, nargs="?", default=Path("demo"), help="default: %(default)s")
+    sys.exit(main(parser.parse_args().output))

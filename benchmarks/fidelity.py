@@ -6,6 +6,7 @@ FOLDER holds dist_dir/ and ref_dir/ with images of the same names, and results_o
 ``Method,NAME,...`` and a row ``nlpd,SCORE,...``. Exit status 1 if a score differs by more than 1e-3.
 """
 
+import argparse
 import csv
 import sys
 from pathlib import Path
@@ -30,4 +31,6 @@ def main(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    sys.exit(main(parser.parse_args().folder))

@@ -6,6 +6,7 @@ FOLDER/photos receives six photographs of scikit-image, 256x256; FOLDER/cnniqa.p
 crops of them, degraded at random and labelled by their distance to the original. A weak model, but one more.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -57,4 +58,6 @@ def save_weights(photos: Path, path: Path, samples: int = 120, steps: int = 100)
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    sys.exit(main(parser.parse_args().folder))
