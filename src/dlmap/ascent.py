@@ -1,5 +1,6 @@
 """Gradient ascent on the MAP objective, in the noise space of a diffusion prior or on pixels."""
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -150,7 +151,10 @@ def _step(
         gradient = states[k].grad
         if ascent.tied and gradient is not None:
             gradient.copy_(gradient.sum(dim=0, keepdim=True).expand_as(gradient))
-    torch.nn.utils.clip_grad_value_([states[k] for k in moving], ascent.clip, foreach=False)
+        if ascent.clip_algorithm == "norm":
+            torch.nn.utils.clip_grad_norm_(states[k], ascent.clip * math.sqrt(states[k].numel()), foreach=False)
+        else:
+            torch.nn.utils.clip_grad_value_(states[k], ascent.clip, foreach=False)
     optimizer.step()
     optimizer.zero_grad()
     for k in moving:

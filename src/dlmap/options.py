@@ -9,6 +9,12 @@ from torch import Tensor
 from mslique import UserError
 
 STEP_SIZES = {"sgd": 2.0, "adam": 0.01}
+CHOICES = {
+    "optimizer": ("sgd", "adam"),
+    "domain": ("latent", "pixel"),
+    "keep": ("best", "last"),
+    "clip_algorithm": ("value", "norm"),
+}
 LATENT_ONLY = ("tied", "renormalise", "noise_weight", "residual")
 
 
@@ -21,7 +27,11 @@ class Ascent:
         step_size: learning rate. The default is 2 for SGD, as published, so that a step, without its momentum, changes
             an element by 0.002 at most, and 0.01 for Adam [ours]. The noise has unit variance, pixels are in [0, 1].
         momentum: of SGD, or the first beta of Adam; 0 to less than 1.
-        clip: bound on the magnitude of every element of the gradient.
+        clip: bound on the gradient.
+        clip_algorithm: what ``clip`` bounds: the magnitude of every element ("value"), as published, or the
+            root-mean-square over the elements of an image ("norm") [ours]. Gradients at the noise are far beyond any
+            sensible bound, so that "value" leaves little more than their signs and moves the whole image alike, where
+            "norm" keeps their direction: what hardly matters to the score hardly moves.
         target: an image stops when its quality reaches this value, of 100.
         optimizer: "sgd" with momentum, as published, or "adam" [ours].
         domain: "latent" moves the prior's noise; "pixel" moves the pixels themselves, without a prior: pixel MAP, or
@@ -42,6 +52,7 @@ class Ascent:
     step_size: float | None = None
     momentum: float = 0.9
     clip: float = 1e-3
+    clip_algorithm: Literal["value", "norm"] = "value"
     target: float = 90.0
     optimizer: Literal["sgd", "adam"] = "sgd"
     domain: Literal["latent", "pixel"] = "latent"
@@ -52,8 +63,7 @@ class Ascent:
     residual: bool = False
 
     def __post_init__(self) -> None:
-        choices = {"optimizer": ("sgd", "adam"), "domain": ("latent", "pixel"), "keep": ("best", "last")}
-        for name, allowed in choices.items():
+        for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise UserError(f"ascent.{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
         ranges = {"iterations": (0, math.inf), "momentum": (0, 1), "clip": (0, math.inf), "noise_weight": (0, math.inf)}

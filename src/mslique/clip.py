@@ -1,14 +1,17 @@
 """CLIP backbones by name or by configuration, and checkpoints in the layout of OpenAI's CLIP."""
 
 import logging
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .errors import UserError
+from .pretrained import weights_file
 from .trust import check_finite, read_weights
 
 logger = logging.getLogger(__name__)
@@ -84,7 +87,8 @@ def read_openai_layout(path: str | Path) -> dict[str, Tensor]:
     """Weights of a checkpoint in the layout of OpenAI's CLIP, in float32.
 
     Accepts ``.safetensors`` or a pickled state dict (read with ``weights_only=True``), alone or under
-    ``model_state_dict`` or ``state_dict``, with or without the prefix ``module.``.
+    ``model_state_dict`` or ``state_dict``, with or without the prefix ``module.`` or, as in an exported MS-LIQE,
+    ``clip.``.
 
     Raises:
         UserError: the file is missing, unreadable, or of another kind; the message says what was found.
@@ -95,7 +99,7 @@ def read_openai_layout(path: str | Path) -> dict[str, Tensor]:
             found = found[key]
     if not isinstance(found, Mapping):
         raise UserError(f"{path} holds a {type(found).__name__}: give a state dict in the layout of OpenAI's CLIP")
-    weights = {str(k).removeprefix("module."): v for k, v in found.items() if isinstance(v, Tensor)}
+    weights = {str(k).removeprefix("module.").removeprefix("clip."): v for k, v in found.items() if isinstance(v, Tensor)}
     if "visual.conv1.weight" not in weights or "text_projection" not in weights:
         names = ", ".join(str(key) for key in list(found)[:4]) or "nothing"
         raise UserError(
@@ -107,14 +111,19 @@ def read_openai_layout(path: str | Path) -> dict[str, Tensor]:
     return {name: value.float() for name, value in weights.items()}
 
 
-def load_openai_weights(clip: Any, path: str | Path) -> None:
+def load_openai_weights(clip: Any, path: str | Path, any_view_size: bool = False) -> None:
     """Fill ``clip`` strictly from a file of :func:`read_openai_layout`.
+
+    Args:
+        any_view_size: interpolate the learnt positions where the weights are for images of another size.
 
     Raises:
         UserError: the weights belong to another backbone, or are not all finite.
     """
     weights = read_openai_layout(path)
     check_finite(weights, path)
+    if any_view_size:
+        weights |= _positions(weights, clip.state_dict())
     try:
         clip.load_state_dict(weights, strict=True)
     except RuntimeError as reason:
@@ -123,19 +132,36 @@ def load_openai_weights(clip: Any, path: str | Path) -> None:
     logger.info("loaded %s", path)
 
 
+def _positions(weights: Mapping[str, Tensor], of_clip: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The visual positions (1 + g g, width), a token for the whole and a grid of g x g, bilinearly on CLIP's grid."""
+    found = {}
+    for name in ("visual.positional_embedding", "visual.attnpool.positional_embedding"):
+        if name in weights and name in of_clip and weights[name].shape[1:] == of_clip[name].shape[1:]:
+            whole, grid = weights[name][:1], weights[name][1:]
+            old, new = (math.isqrt(len(table) - 1) for table in (weights[name], of_clip[name]))
+            planes = grid.T.reshape(1, -1, old, old)
+            planes = F.interpolate(planes, (new, new), mode="bilinear", align_corners=True)
+            found[name] = torch.cat([whole, planes[0].flatten(1).T])
+    return found
+
+
 def load_clip_weights(clip: Any, source: str, backbone: Backbone) -> None:
     """Fill ``clip`` from a file in the layout of OpenAI's CLIP, or by open_clip's name of weights on the hub.
 
+    Weights for images of another size will do: their positions are interpolated.
+
     Args:
-        source: path of the file, or a name such as ``openai``.
+        source: path of the file, or a name such as ``openai``; or the folder of an exported MS-LIQE.
         backbone: that of ``clip``; a name is needed for weights on the hub.
 
     Raises:
         UserError: neither such a file nor such a name, a hub that cannot be reached, or weights of another backbone.
     """
-    if not Path(source).is_file():
+    if Path(source).is_dir():
+        source = weights_file(source, {})
+    elif not Path(source).is_file():
         source = _from_hub(source, backbone)
-    load_openai_weights(clip, source)
+    load_openai_weights(clip, source, any_view_size=True)
 
 
 def _from_hub(tag: str, backbone: Backbone) -> str:

@@ -42,13 +42,15 @@ class QualityModule(LightningModule):
 
     Args:
         model: arguments of :class:`MSLIQE`, for a model with random weights, or with those of ``clip_weights``.
-        clip_weights: a file in the layout of OpenAI's CLIP, or open_clip's name for weights on the hub (``openai``).
+        clip_weights: a file in the layout of OpenAI's CLIP, open_clip's name for weights on the hub (``openai``), or
+            the folder of an exported MS-LIQE; made for views of the same or of another size.
         pretrained: a folder or hub id to start from instead.
         learning_rate, weight_decay: of AdamW. LIQE fine-tunes with 5e-6 and 1e-3.
         warmup_steps: of a linear rise from 0.
         cosine_epochs: half a period of the cosine, which then has one rate an epoch, as in LIQE (5); None anneals once
             and continuously, to 0 at the end.
         train_crops: random crops per scale in training; None trains with the model's own views [ours].
+        train_scales: scales of the views in training; None: the model's own [ours].
         clip_in_eval_mode: keep CLIP in eval mode in training, as LIQE does. A ResNet from scratch needs False.
         freeze_logit_scale: as LIQE does.
         zero_mean_stem: start from :func:`mslique.clip.remove_stem_mean`; for a model with random weights only.
@@ -70,6 +72,7 @@ class QualityModule(LightningModule):
         warmup_steps: int = 0,
         cosine_epochs: int | None = None,
         train_crops: int | None = None,
+        train_scales: Sequence[float] | None = None,
         clip_in_eval_mode: bool = True,
         freeze_logit_scale: bool = True,
         zero_mean_stem: bool = False,
@@ -95,6 +98,8 @@ class QualityModule(LightningModule):
         self.hardening = hardening
         self.label_deviation = label_deviation
         views = self.model.views
+        if train_scales is not None:
+            views = replace(views, scales=tuple(train_scales))
         self.train_views = views if train_crops is None else replace(views, n_crops=train_crops, rule="random")
         self.model.clip.logit_scale.requires_grad_(not freeze_logit_scale)
         self.seen = CatMetric()  # rows of score, label, dataset, image; gathered from all processes

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,7 +14,18 @@ from mslique import UserError
 BRIGHTER = MAPObjective(Brightness(), MSE(), fidelity_weight=1.0)
 
 
-def test_steps_are_those_of_clipped_momentum_sgd() -> None:
+def clamped(gradient: Tensor) -> Tensor:
+    return gradient.clamp(-1e-2, 1e-2)
+
+
+def scaled(gradient: Tensor) -> Tensor:
+    level = gradient.square().mean().sqrt()
+    assert level > 1e-2
+    return gradient * 1e-2 / level
+
+
+@pytest.mark.parametrize(("algorithm", "clipped"), [("value", clamped), ("norm", scaled)])
+def test_steps_are_those_of_clipped_momentum_sgd(algorithm: str, clipped: Callable[[Tensor], Tensor]) -> None:
     """Two iterations written out by hand, with autograd on both images of the pair."""
     model, images = prior(3), photos(1)
     noise = model.invert(images).requires_grad_()
@@ -20,9 +33,10 @@ def test_steps_are_those_of_clipped_momentum_sgd() -> None:
     for _ in range(2):
         pair = model.decode(model.sample(noise)[0])
         (gradient,) = torch.autograd.grad(BRIGHTER(pair, images.expand(2, -1, -1, -1)).value.sum(), noise)
-        velocity = 0.5 * velocity + gradient.clamp(-1e-2, 1e-2)
+        velocity = 0.5 * velocity + clipped(gradient)
         noise = (noise + 3.0 * velocity).detach().requires_grad_()
-    (result,) = enhance(images, model, BRIGHTER, Ascent(iterations=2, step_size=3.0, momentum=0.5, clip=1e-2))
+    options = Ascent(iterations=2, step_size=3.0, momentum=0.5, clip=1e-2, clip_algorithm=algorithm)
+    (result,) = enhance(images, model, BRIGHTER, options)
     pair = model.decode(model.sample(noise)[0]).detach()
     better = pair[BRIGHTER(pair, images.expand(2, -1, -1, -1)).value.argmax()]
     torch.testing.assert_close(result.image, better, rtol=0, atol=1e-6)

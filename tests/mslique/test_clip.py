@@ -5,8 +5,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mslique import UserError
-from mslique.clip import TINY, build_clip, load_openai_weights, openai_name, read_openai_layout, tokenize
+from mslique import MSLIQE, UserError
+from mslique.clip import (
+    TINY,
+    build_clip,
+    load_clip_weights,
+    load_openai_weights,
+    openai_name,
+    read_openai_layout,
+    tokenize,
+)
 
 
 def test_the_tiny_backbone_fits_in_nine_megabytes() -> None:
@@ -75,6 +83,31 @@ def test_another_backbones_weights_are_refused(tmp_path: Path) -> None:
     wider = build_clip(TINY | {"embed_dim": 32})
     with pytest.raises(UserError, match="does not fit the backbone"):
         load_openai_weights(wider, path)
+
+
+@pytest.mark.parametrize("layers", [[1, 1, 1, 1], 1], ids=["ResNet", "transformer"])
+def test_an_exported_model_starts_one_with_larger_views(layers: list[int] | int, tmp_path: Path) -> None:
+    """Positions that rise linearly over the image still do; everything else is as it was."""
+    small, large = (
+        TINY | {"vision_cfg": {"layers": layers, "width": 16, "head_width": 8, "patch_size": 16, "image_size": size}}
+        for size in (64, 96)
+    )
+    source = MSLIQE(backbone=small)
+    (name,) = (name for name in source.state_dict() if name.startswith("clip.visual") and "positional" in name)
+    table = source.state_dict()[name]
+    grid = round((len(table) - 1) ** 0.5)
+    ramp = torch.linspace(0, 1, grid)
+    table[1:] = (ramp[:, None] + 10 * ramp).reshape(-1, 1)
+    source.save_pretrained(tmp_path)
+    target = build_clip(large)
+    load_clip_weights(target, str(tmp_path), large)
+    for key, value in target.state_dict().items():
+        if f"clip.{key}" == name:
+            finer = torch.linspace(0, 1, grid * 3 // 2)
+            torch.testing.assert_close(value[0], table[0])
+            torch.testing.assert_close(value[1:], (finer[:, None] + 10 * finer).reshape(-1, 1).expand_as(value[1:]))
+        else:
+            torch.testing.assert_close(value, source.state_dict()[f"clip.{key}"])
 
 
 class Surprise:

@@ -79,6 +79,12 @@ def test_the_loss_is_the_fidelity_loss_over_the_batchs_datasets(config: dict[str
     torch.testing.assert_close(learner.training_step(batch, 0), fidelity_loss(learner(batch[0]), *batch[1:3]))
 
 
+def test_training_can_look_at_other_scales(config: dict[str, Any]) -> None:
+    learner = module(config, train_scales=[1.0])
+    assert learner.train_views.scales == (1.0,) and learner.model.views.scales == (1.0, 0.75)
+    assert module(config, train_scales=None).train_views.scales == (1.0, 0.75)
+
+
 def test_the_learning_rate_rises_and_then_falls_along_a_cosine(config: dict[str, Any], tmp_path: Path) -> None:
     learner = module(config, warmup_steps=3, learning_rate=1.0)
     trainer = Trainer(max_epochs=1, default_root_dir=tmp_path, **QUIET)
