@@ -99,7 +99,8 @@ def read_openai_layout(path: str | Path) -> dict[str, Tensor]:
             found = found[key]
     if not isinstance(found, Mapping):
         raise UserError(f"{path} holds a {type(found).__name__}: give a state dict in the layout of OpenAI's CLIP")
-    weights = {str(k).removeprefix("module.").removeprefix("clip."): v for k, v in found.items() if isinstance(v, Tensor)}
+    tensors = ((str(name), value) for name, value in found.items() if isinstance(value, Tensor))
+    weights = {name.removeprefix("module.").removeprefix("clip."): value for name, value in tensors}
     if "visual.conv1.weight" not in weights or "text_projection" not in weights:
         names = ", ".join(str(key) for key in list(found)[:4]) or "nothing"
         raise UserError(
