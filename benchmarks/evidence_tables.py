@@ -12,7 +12,7 @@ Row = dict[str, Any]
 Rows = dict[tuple[str, str], Row]
 """By group and photograph."""
 JUDGES = ("witness", "NIQE", "PIQE")
-DISTANCES = ("PSNR", "SSIM", "FSIM", "NLPD")
+DISTANCES = ("PSNR", "SSIM", "FSIM", "NLPD", "committee")
 CELL, HEAD = 260, 24
 
 

@@ -13,7 +13,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio, structural_si
 
 from dlmap.fidelity import NLPD
 from dlmap.images import to_grey
-from mslique import MSLIQE, read_image
+from mslique import MSLIQE, read_image, reference_quality
 
 BLOCK = 32
 Measure = Callable[[Tensor], Tensor]
@@ -72,13 +72,18 @@ def judges(witness: str | Path, clean_photos: Iterable[Path]) -> dict[str, Measu
 
 
 def distances() -> dict[str, Distance]:
-    """To a clean original, (1, 3, H, W) both; higher is better (NLPD negated)."""
+    """To a clean original, (1, 3, H, W) both; higher is better (NLPD negated).
+
+    The committee is what the embedded quality models were taught to predict: whether it follows a score that was
+    maximised tells whether the score was earned.
+    """
     fsim, nlpd = pyiqa.create_metric("fsim", device="cpu"), NLPD(6, low=False, luminance=True)
     return {
         "PSNR": lambda image, clean: peak_signal_noise_ratio(image, clean, data_range=1.0),
         "SSIM": lambda image, clean: structural_similarity_index_measure(image, clean, data_range=1.0),
         "FSIM": lambda image, clean: fsim(image, clean),
         "NLPD": lambda image, clean: -nlpd(image, clean),
+        "committee": reference_quality,
     }
 
 

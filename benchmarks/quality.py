@@ -5,6 +5,8 @@
 All on square crops of PHOTOS, labelled as in training (mslique.labels). Prints Markdown:
 
 - SRCC and PLCC on mixtures as in training, and on degradations of kinds that no training uses (mslique.unseen);
+- of every single kind, the mean label, how far the calibrated score is off on average, the standard deviation of that,
+  and the SRCC: a kind that is scored too high or too low costs SRCC where kinds are mixed;
 - whether the score follows the severity of every single degradation, from the clean crop through six severities: the
   share of steps at which the mean score over the crops falls, and the mean over the crops of the Spearman correlation
   of mildness and score;
@@ -39,6 +41,7 @@ from mslique.hardening import direction
 
 Model = Callable[[Tensor], Tensor]
 SEED = 7
+KINDS = {**DEGRADATIONS, **UNSEEN_DEGRADATIONS}
 SEVERITIES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 ASCENTS = {"gradient": (False, 1), "sign": (True, 1), "sign, smooth": (True, 7)}
 """Signs of the gradient or the gradient itself, and the side of the window it is averaged over."""
@@ -60,10 +63,12 @@ def main(args: Sequence[str] | None = None) -> None:
     images, labels, clean = collected(mixtures, range(options.samples))
     scores = scored(model, images)
     print_table(("degraded by", "crops", "SRCC", "PLCC"), correlations(model, scores, labels, clean))
+    fitted = fit_calibration(scores, labels)
+    columns = ("degradation", "label", "off by", "deviation", "SRCC")
+    print_table(columns, kind_rows(model, fitted, clean[: options.crops]))
     print_table(("degradation", "steps down", "Spearman"), severity_rows(model, clean[: options.crops]))
     start = images[: options.crops], clean[: options.crops]
     print_table(("ascent", "steps", "score", "label", "fooled"), ascent_rows(model, *start))
-    fitted = fit_calibration(scores, labels)
     quality = fitted(scored(model, clean[: len(paths)]))
     sys.stdout.write(
         f"calibration: center {fitted.center:.4f}, scale {fitted.scale:.4f}\n"
@@ -93,11 +98,27 @@ def unseen(model: Model, name: str, number: int, clean: Tensor) -> tuple[Tensor,
     return scored(model, images), torch.cat([reference_quality(*part) for part in batches(images, chosen)])
 
 
+def kind_rows(model: Model, fitted: Model, clean: Tensor) -> Iterator[Sequence[object]]:
+    """A row for every degradation, each clean crop degraded by it with a random severity."""
+    for name, kind in KINDS.items():
+        generators = [default_rng((SEED, k)) for k in range(len(clean))]
+        pairs = zip(clean, generators, strict=True)
+        images = torch.stack([degrade_by(name, image, rng.random(), rng, {name: kind}) for image, rng in pairs])
+        labels = torch.cat([reference_quality(*part) for part in batches(images, clean)])
+        gap = fitted(scores := scored(model, images)) - labels
+        means = (f"{labels.mean():.1f}", f"{gap.mean():+.1f}", f"{gap.std():.1f}")
+        yield title(name), *means, f"{srcc(scores.numpy(), labels.numpy()):.2f}"
+
+
+def title(name: str) -> str:
+    return name if name in DEGRADATIONS else f"{name} (never trained on)"
+
+
 def severity_rows(model: Model, clean: Tensor) -> Iterator[Sequence[object]]:
     """A row for every degradation, in the order of the dictionaries, and one for all."""
     steps: list[Tensor] = []
     ranks = torch.arange(len(SEVERITIES) + 1.0)
-    for name, kind in {**DEGRADATIONS, **UNSEEN_DEGRADATIONS}.items():
+    for name, kind in KINDS.items():
         degraded = [
             degrade_by(name, image, severity, default_rng((SEED, k)), {name: kind})
             for severity in SEVERITIES
@@ -105,9 +126,8 @@ def severity_rows(model: Model, clean: Tensor) -> Iterator[Sequence[object]]:
         ]
         scores = scored(model, torch.cat([clean, torch.stack(degraded)]))
         steps.append(scores.view(-1, len(clean)).mean(dim=1).diff())
-        label = name if name in DEGRADATIONS else f"{name} (never trained on)"
         each = [srcc(row.numpy(), -ranks.numpy()) for row in scores.view(-1, len(clean)).T]
-        yield label, down(steps[-1]), f"{fmean(each):.3f}"
+        yield title(name), down(steps[-1]), f"{fmean(each):.3f}"
     yield "all", down(torch.cat(steps)), ""
 
 

@@ -30,7 +30,7 @@ from mslique import list_images
 
 BASE = Path("configs/dlmap/tiny.yaml")
 TARGETS = (60.0, 70.0, 80.0)
-LEVELS = ("quality", "witness", "NIQE", "PIQE", "SSIM", "FSIM", "NLPD")
+LEVELS = ("quality", "witness", "NIQE", "PIQE", "SSIM", "FSIM", "NLPD", "committee")
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -56,7 +56,13 @@ def main(args: Sequence[str] | None = None) -> int:
         if options.only and name not in options.only:
             continue
         path = options.output / f"{name}.json"
-        key = {"changes": changes, "count": len(inputs), "size": options.size, "base": BASE.read_text()}
+        key = {
+            "changes": changes,
+            "count": len(inputs),
+            "size": options.size,
+            "base": BASE.read_text(),
+            "levels": list(LEVELS),
+        }
         if not path.is_file() or json.loads(path.read_text())["key"] != key:
             rows, seconds = tried(changes, inputs, options.output, *measures)
             write_bytes(path, json.dumps({"key": key, "rows": rows, "seconds": seconds}).encode())

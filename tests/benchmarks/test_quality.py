@@ -39,9 +39,10 @@ def test_every_table_is_printed(
 ) -> None:
     monkeypatch.setattr(quality, "REPORTED", (1, 2))
     quality.main([photos, "--model", str(ROOT / "data" / "mslique-tiny"), "--samples", "18", "--crops", "2"])
-    mixtures, severities, ascents, calibration = capsys.readouterr().out.split("\n\n")
+    mixtures, kinds, severities, ascents, calibration = capsys.readouterr().out.split("\n\n")
     rows = [line.split(" | ")[0].strip("| ") for line in mixtures.splitlines()[2:]]
     assert rows == ["mixtures of training", *UNSEEN_DEGRADATIONS, "all kinds never trained on"]
+    assert len(kinds.splitlines()) == 2 + len(quality.KINDS)
     assert len(severities.splitlines()) == 2 + len(DEGRADATIONS) + len(UNSEEN_DEGRADATIONS) + 1
     assert len(ascents.splitlines()) == 2 + 1 + 2 * len(quality.ASCENTS)
     assert "calibration: center" in calibration
@@ -55,6 +56,16 @@ def test_a_score_that_knows_the_original_follows_every_severity(clean: Tensor) -
     assert rows["jpeg"][0] == "6 of 6" and float(rows["jpeg"][1]) > 0.9
     upside_down = {row[0]: row[1:] for row in quality.severity_rows(lambda x: -label(x), clean)}
     assert upside_down["all"][0].startswith("0 of") and float(upside_down["jpeg"][1]) < -0.9
+
+
+def test_a_kind_that_is_scored_too_low_is_told(clean: Tensor) -> None:
+    def label(images: Tensor) -> Tensor:
+        return reference_quality(images, clean)
+
+    rows = {row[0]: row[1:] for row in quality.kind_rows(label, lambda score: score - 5, clean)}
+    assert list(rows) == [quality.title(name) for name in quality.KINDS]
+    for mean, off, deviation, order in rows.values():
+        assert 0 < float(mean) < 100 and (off, deviation, order) == ("-5.0", "0.0", "1.00")
 
 
 def test_a_score_that_loves_brightness_is_fooled(clean: Tensor) -> None:
