@@ -134,15 +134,17 @@ def load_openai_weights(clip: Any, path: str | Path, any_view_size: bool = False
 
 
 def _positions(weights: Mapping[str, Tensor], of_clip: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The visual positions (1 + g g, width), a token for the whole and a grid of g x g, bilinearly on CLIP's grid."""
+    """Visual positions (1 + g g, width), of the whole and of a g x g grid, bilinearly on CLIP's grid, if it differs."""
     found = {}
     for name in ("visual.positional_embedding", "visual.attnpool.positional_embedding"):
-        if name in weights and name in of_clip and weights[name].shape[1:] == of_clip[name].shape[1:]:
-            whole, grid = weights[name][:1], weights[name][1:]
-            old, new = (math.isqrt(len(table) - 1) for table in (weights[name], of_clip[name]))
-            planes = grid.T.reshape(1, -1, old, old)
+        if name not in weights or name not in of_clip or weights[name].ndim != 2 or not len(weights[name]):
+            continue
+        table, (rows, width) = weights[name], of_clip[name].shape
+        old, new = math.isqrt(len(table) - 1), math.isqrt(rows - 1)
+        if old != new and table.shape == (1 + old**2, width):
+            planes = table[1:].T.reshape(1, width, old, old)
             planes = F.interpolate(planes, (new, new), mode="bilinear", align_corners=True)
-            found[name] = torch.cat([whole, planes[0].flatten(1).T])
+            found[name] = torch.cat([table[:1], planes[0].flatten(1).T])
     return found
 
 
