@@ -87,27 +87,25 @@ def correlations(model: Model, scores: Tensor, labels: Tensor, clean: Tensor) ->
 
 def unseen(model: Model, name: str, number: int, clean: Tensor) -> tuple[Tensor, Tensor]:
     """Scores and labels of every sixth clean crop, degraded by one kind with a random severity."""
-    chosen = clean[number :: len(UNSEEN_DEGRADATIONS)]
-    generators = [default_rng((SEED, number, k)) for k in range(len(chosen))]
-    images = torch.stack(
-        [
-            degrade_by(name, image, rng.random(), rng, UNSEEN_DEGRADATIONS)
-            for image, rng in zip(chosen, generators, strict=True)
-        ]
-    )
-    return scored(model, images), torch.cat([reference_quality(*part) for part in batches(images, chosen)])
+    images, labels = degraded_by(name, clean[number :: len(UNSEEN_DEGRADATIONS)], SEED, number)
+    return scored(model, images), labels
 
 
 def kind_rows(model: Model, fitted: Model, clean: Tensor) -> Iterator[Sequence[object]]:
     """A row for every degradation, each clean crop degraded by it with a random severity."""
-    for name, kind in KINDS.items():
-        generators = [default_rng((SEED, k)) for k in range(len(clean))]
-        pairs = zip(clean, generators, strict=True)
-        images = torch.stack([degrade_by(name, image, rng.random(), rng, {name: kind}) for image, rng in pairs])
-        labels = torch.cat([reference_quality(*part) for part in batches(images, clean)])
+    for name in KINDS:
+        images, labels = degraded_by(name, clean, SEED)
         gap = fitted(scores := scored(model, images)) - labels
         means = (f"{labels.mean():.1f}", f"{gap.mean():+.1f}", f"{gap.std():.1f}")
         yield title(name), *means, f"{srcc(scores.numpy(), labels.numpy()):.2f}"
+
+
+def degraded_by(name: str, clean: Tensor, *seed: int) -> tuple[Tensor, Tensor]:
+    """Clean crops (N, 3, s, s) under one kind, each of a random severity, and their labels (N,)."""
+    generators = [default_rng((*seed, k)) for k in range(len(clean))]
+    pairs = zip(clean, generators, strict=True)
+    images = torch.stack([degrade_by(name, image, rng.random(), rng, KINDS) for image, rng in pairs])
+    return images, torch.cat([reference_quality(*part) for part in batches(images, clean)])
 
 
 def title(name: str) -> str:
