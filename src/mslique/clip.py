@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from .errors import UserError
 from .pretrained import weights_file
@@ -18,7 +18,8 @@ logger = logging.getLogger(__name__)
 
 Backbone = str | dict[str, Any]
 """A configuration's name in open_clip (``ViT-B-32-quickgelu``), or such a configuration itself: ``embed_dim``,
-``vision_cfg`` (4 ``layers`` make a ResNet, 1 number a transformer), ``text_cfg`` and ``quick_gelu``."""
+``vision_cfg`` (4 ``layers`` make a ResNet, 1 number a transformer, ``timm_model_name`` any network of timm),
+``text_cfg`` and ``quick_gelu``."""
 
 PUBLISHED = "ViT-B-32-quickgelu"
 """The backbone of LIQE and MS-LIQE."""
@@ -29,11 +30,11 @@ TINY: dict[str, Any] = {
     "vision_cfg": {"layers": [1, 1, 1, 1], "width": 16, "image_size": 64},
     "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2},
 }
-"""The embedded model's backbone: 64-pixel views, 2.1 M parameters, 8.5 MB in float32."""
+"""A small backbone of CLIP's own kind, for tests and first trials: 64-pixel views, 2.1 M parameters."""
 
 
 def build_clip(backbone: Backbone) -> Any:
-    """An untrained ``open_clip.CLIP``.
+    """An untrained ``open_clip.CLIP``; nothing is downloaded, whatever the configuration asks for.
 
     Raises:
         UserError: open_clip knows no such configuration, or cannot build the one that is given.
@@ -46,11 +47,22 @@ def build_clip(backbone: Backbone) -> Any:
     if config is None:
         raise UserError(f"unknown CLIP backbone {backbone!r}: take a name from open_clip.list_models()")
     try:
-        clip = open_clip.CLIP(**config)
+        clip = open_clip.CLIP(**_offline(config))
     except (TypeError, ValueError, KeyError) as reason:
         raise UserError(f"backbone {backbone!r} is no CLIP with a plain text transformer: {reason}") from reason
     skip_unused_tokens(clip.visual)
     return clip
+
+
+def _offline(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with an image tower that timm builds without asking the hub for its shape or weights."""
+    import timm
+
+    vision = dict(config.get("vision_cfg", {}))
+    name = vision.get("timm_model_name")
+    if name and not timm.is_model(name):
+        raise ValueError(f"timm knows no model {name!r}")
+    return {**config, "vision_cfg": {**vision, "timm_model_pretrained": False} if name else vision}
 
 
 def image_size(clip: Any) -> int:
@@ -66,7 +78,7 @@ def remove_stem_mean(clip: Any) -> None:
     else, and learning to see blur and noise takes far longer. Training may bring the mean back.
     """
     with torch.no_grad():
-        weight = clip.visual.conv1.weight
+        weight = next(layer for layer in clip.visual.modules() if isinstance(layer, nn.Conv2d)).weight
         weight -= weight.mean(dim=(2, 3), keepdim=True)
 
 
@@ -101,7 +113,7 @@ def read_openai_layout(path: str | Path) -> dict[str, Tensor]:
         raise UserError(f"{path} holds a {type(found).__name__}: give a state dict in the layout of OpenAI's CLIP")
     tensors = ((str(name), value) for name, value in found.items() if isinstance(value, Tensor))
     weights = {name.removeprefix("module.").removeprefix("clip."): value for name, value in tensors}
-    if "visual.conv1.weight" not in weights or "text_projection" not in weights:
+    if not any(name.startswith("visual.") for name in weights) or "text_projection" not in weights:
         names = ", ".join(str(key) for key in list(found)[:4]) or "nothing"
         raise UserError(
             f"{path} is not in the layout of OpenAI's CLIP (found {names}): give an MS-LIQE, LIQE or CLIP state dict; "
@@ -151,7 +163,8 @@ def _positions(weights: Mapping[str, Tensor], of_clip: Mapping[str, Tensor]) -> 
 def load_clip_weights(clip: Any, source: str, backbone: Backbone) -> None:
     """Fill ``clip`` from a file in the layout of OpenAI's CLIP, or by open_clip's name of weights on the hub.
 
-    Weights for images of another size will do: their positions are interpolated.
+    Weights for images of another size will do: their positions are interpolated. Where timm builds the image tower, a
+    file of that network's weights fills the tower alone: its classifier is left out, the text tower as it is.
 
     Args:
         source: path of the file, or a name such as ``openai``; or the folder of an exported MS-LIQE.
@@ -164,7 +177,29 @@ def load_clip_weights(clip: Any, source: str, backbone: Backbone) -> None:
         source = weights_file(source, {})
     elif not Path(source).is_file():
         source = _from_hub(source, backbone)
+    elif _load_trunk(clip, Path(source)):
+        return
     load_openai_weights(clip, source, any_view_size=True)
+
+
+def _load_trunk(clip: Any, path: Path) -> bool:
+    """Whether the file holds the weights of the timm network in ``clip``, which has them now."""
+    trunk = getattr(clip.visual, "trunk", None)
+    expected = {} if trunk is None else trunk.state_dict()
+    found = read_weights(path) if trunk is not None else {}
+    if trunk is None or not isinstance(found, Mapping) or not expected.keys() <= found.keys():
+        return False
+    weights = {name: found[name] for name in expected}
+    check_finite(weights, path)
+    try:
+        trunk.load_state_dict(weights)
+    except RuntimeError as reason:
+        details = " ".join(str(reason).split())[:300]
+        raise UserError(
+            f"{path} does not fit the image tower: take the weights of its own size ({details})"
+        ) from reason
+    logger.info("loaded the image tower from %s", path)
+    return True
 
 
 def _from_hub(tag: str, backbone: Backbone) -> str:

@@ -46,8 +46,8 @@ class DegradedCrops(Dataset[tuple[Tensor | int, ...]]):
         versions: degradations of each crop.
         vary: turn, mirror and recolour the crops at random before they are degraded.
         distinct: number of different samples (a multiple of ``versions``), kept in memory in 8 bits; later indices show
-            them again in another order, mirrored or not. None: every index is another sample. Degrading and labelling
-            cost several times what a small network does.
+            them again in another order, turned and mirrored at random. None: every index is another sample. Degrading
+            and labelling cost several times what a small network does.
         second_order: see :func:`mslique.degradations.degrade`.
         pairs: images made elsewhere, each with its clean original: the same crop of both is taken, and the image made
             elsewhere is the first version of it.
@@ -93,8 +93,8 @@ class DegradedCrops(Dataset[tuple[Tensor | int, ...]]):
         number, version = divmod(index if self.distinct is None else self._shown(index, self.distinct), self.versions)
         crop = self.crop(number)
         image, original = crop.images[version].float() / 255, crop.original.float() / 255
-        if self.distinct is not None and default_rng((self.seed, 5, index)).random() < 0.5:
-            image, original = image.flip(-1), original.flip(-1)
+        if self.distinct is not None:
+            image, original = turned(torch.stack([image, original]), default_rng((self.seed, 5, index)))
         sample = image, crop.labels[version], 0, index
         return (*sample, original) if self.with_originals else sample
 
@@ -161,9 +161,13 @@ def clean_crop(photo: Tensor, size: int, rng: Generator) -> Tensor:
 
 def varied(images: Tensor, rng: Generator) -> Tensor:
     """(..., 3, s, s), all turned and mirrored in one way, their channels swapped: other clean images, same shape."""
+    return turned(images, rng)[..., torch.from_numpy(rng.permutation(3)), :, :]
+
+
+def turned(images: Tensor, rng: Generator) -> Tensor:
+    """(..., s, s), all turned by one multiple of 90 degrees and mirrored or not: same shape."""
     images = images.rot90(int(rng.integers(4)), (-2, -1))
-    images = images.flip(-1) if rng.random() < 0.5 else images
-    return images[..., torch.from_numpy(rng.permutation(3)), :, :]
+    return images.flip(-1) if rng.random() < 0.5 else images
 
 
 def _square(photo: Tensor, size: int, rng: Generator) -> Tensor:

@@ -2,6 +2,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 from safetensors.torch import save_file
 
@@ -13,6 +14,7 @@ from mslique.clip import (
     load_openai_weights,
     openai_name,
     read_openai_layout,
+    remove_stem_mean,
     tokenize,
 )
 
@@ -129,3 +131,51 @@ def test_missing_and_broken_files(tmp_path: Path) -> None:
     (tmp_path / "broken.safetensors").write_bytes(b"not weights")
     with pytest.raises(UserError, match="cannot be read"):
         read_openai_layout(tmp_path / "broken.safetensors")
+
+
+def by_timm(name: str = "test_efficientnet", **options: object) -> dict:
+    vision = {"timm_model_name": name, "timm_pool": "avg", "timm_proj": "linear", "image_size": 64}
+    return {**TINY, "vision_cfg": vision | options}
+
+
+def test_timm_builds_image_towers_and_is_never_asked_for_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    create = timm.create_model
+    monkeypatch.setattr(timm, "create_model", lambda *a, **k: asked.append(k["pretrained"]) or create(*a, **k))
+    clip = build_clip(by_timm(timm_model_pretrained=True))
+    assert asked == [False]
+    assert clip.encode_image(torch.rand(2, 3, 64, 64)).shape == (2, 64)
+    remove_stem_mean(clip)
+    torch.testing.assert_close(
+        clip.visual.trunk.conv_stem.weight.mean(dim=(2, 3)), torch.zeros(24, 3), rtol=0, atol=1e-7
+    )
+
+
+@pytest.mark.parametrize("name", ["hf-hub:somebody/model", "no_such_network"])
+def test_only_networks_of_timm_itself_are_built(name: str) -> None:
+    with pytest.raises(UserError, match="timm knows no model"):
+        build_clip(by_timm(name))
+
+
+def test_weights_of_timm_fill_the_image_tower_alone(tmp_path: Path) -> None:
+    trained = timm.create_model("test_efficientnet", num_classes=7)
+    save_file(trained.state_dict(), path := tmp_path / "tower.safetensors")
+    clip = build_clip(by_timm())
+    before = {name: value.clone() for name, value in clip.state_dict().items()}
+    load_clip_weights(clip, str(path), by_timm())
+    for name, value in clip.state_dict().items():
+        _, trunk, inner = name.partition("visual.trunk.")
+        torch.testing.assert_close(value, trained.state_dict()[inner] if trunk else before[name], rtol=0, atol=0)
+    save_file(trained.state_dict() | {"conv_stem.weight": torch.zeros(16, 3, 3, 3)}, path)
+    with pytest.raises(UserError, match=r"tower\.safetensors does not fit the image tower"):
+        load_clip_weights(clip, str(path), by_timm())
+
+
+def test_a_model_with_a_tower_of_timm_is_shared_like_any_other(tmp_path: Path) -> None:
+    model = MSLIQE(backbone=by_timm(), whole_image=False, n_crops=2).eval()
+    model.save_pretrained(tmp_path)
+    images = torch.rand(2, 3, 96, 96)
+    torch.testing.assert_close(MSLIQE.from_pretrained(tmp_path)(images), model(images), rtol=0, atol=0)
+    again = build_clip(by_timm())
+    load_clip_weights(again, str(tmp_path), by_timm())
+    torch.testing.assert_close(again.state_dict(), model.clip.state_dict(), rtol=0, atol=0)

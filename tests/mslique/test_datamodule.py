@@ -121,7 +121,7 @@ def test_mistakes_are_explained(photo_folder: Path, tmp_path: Path) -> None:
         make(photo_folder, crop_size=32)
 
 
-def test_kept_samples_come_again_in_another_order_mirrored_or_not(photo_folder: Path) -> None:
+def test_kept_samples_come_again_in_another_order_turned_and_mirrored(photo_folder: Path) -> None:
     paths = sorted(photo_folder.iterdir())
     stream = DegradedCrops(paths, 16, 64, seed=3, versions=2)
     kept = DegradedCrops(paths, 16, 64, seed=3, versions=2, distinct=8)
@@ -130,10 +130,24 @@ def test_kept_samples_come_again_in_another_order_mirrored_or_not(photo_folder: 
     assert sorted(labels[:8]) == expected and sorted(labels[8:]) == expected
     assert labels[:8] != labels[8:]
     originals = [stream[index][0] for index in range(8)]
+    shapes = set()
     for index in range(16):
         image = kept[index][0]
-        closest = min((image - o.flip(-1) if flip else image - o).abs().max() for o in originals for flip in (0, 1))
-        assert closest <= 0.5 / 255 + 1e-6
+        found = [
+            (number, turns, flip)
+            for number, original in enumerate(originals)
+            for turns in range(4)
+            for flip in (False, True)
+            if (image - _seen(original, turns, flip)).abs().max() <= 0.5 / 255 + 1e-6
+        ]
+        assert len(found) == 1
+        shapes.add(found[0][1:])
+    assert len(shapes) > 4  # of eight
+
+
+def _seen(image: torch.Tensor, turns: int, flip: bool) -> torch.Tensor:
+    turned = torch.rot90(image, turns, (1, 2))
+    return turned.flip(2) if flip else turned
 
 
 def test_kept_samples_must_fit_the_versions(photo_folder: Path) -> None:
