@@ -42,8 +42,8 @@ class QualityModule(LightningModule):
 
     Args:
         model: arguments of :class:`MSLIQE`, for a model with random weights, or with those of ``clip_weights``.
-        clip_weights: a file in the layout of OpenAI's CLIP, open_clip's name for weights on the hub (``openai``), or
-            the folder of an exported MS-LIQE; made for views of the same or of another size.
+        clip_weights: see :func:`mslique.clip.load_clip_weights`: a file in OpenAI's layout, or in timm's for the image
+            tower; open_clip's name for weights on the hub (``openai``); the folder of an exported MS-LIQE.
         pretrained: a folder or hub id to start from instead.
         learning_rate, weight_decay: of AdamW. LIQE fine-tunes with 5e-6 and 1e-3.
         warmup_steps: of a linear rise from 0.

@@ -63,7 +63,8 @@ def places(tmp_path: Path, iqa_database: Path, photo: Callable[..., Tensor], mon
         for name in names:
             pixels = (photo(name, side=96).permute(1, 2, 0).numpy() * 255).astype(np.uint8)
             Image.fromarray(pixels).save(tmp_path / folder / f"{name}.png")
-    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    for name in ("configs", "data"):
+        (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "IQA_Database").mkdir()
     for folder in iqa_database.iterdir():
         (tmp_path / "IQA_Database" / folder.name).mkdir()
