@@ -50,7 +50,7 @@ class QualityModule(LightningModule):
         cosine_epochs: half a period of the cosine, which then has one rate an epoch, as in LIQE (5); None anneals once
             and continuously, to 0 at the end.
         train_crops: random crops per scale in training; None trains with the model's own views [ours].
-        train_scales: scales of the views in training; None: the model's own [ours].
+        train_scales: scales of the views in training, and of the ascents of hardening; None: the model's own [ours].
         clip_in_eval_mode: keep CLIP in eval mode in training, as LIQE does. A ResNet from scratch needs False.
         freeze_logit_scale: as LIQE does.
         zero_mean_stem: start from :func:`mslique.clip.remove_stem_mean`; for a model with random weights only.
@@ -134,7 +134,7 @@ class QualityModule(LightningModule):
         images, labels, originals = batch[0], batch[1], batch[4]
         rng = default_rng((self.global_rank, self.global_step))
         if hardening.due(self.global_step):
-            views = replace(self.model.views, n_crops=hardening.crops)
+            views = replace(self.train_views, n_crops=hardening.crops, rule=self.model.views.rule)
             self.model.eval()
             hardening.refresh(lambda x: self._scores(x, views), images, originals, rng)
             self.on_train_epoch_start()
