@@ -34,7 +34,7 @@ TINY: dict[str, Any] = {
 
 
 def build_clip(backbone: Backbone) -> Any:
-    """An untrained ``open_clip.CLIP``; an image tower of timm is built without the hub, whatever its configuration says.
+    """An untrained ``open_clip.CLIP``; an image tower of timm is built without the hub.
 
     Raises:
         UserError: open_clip knows no such configuration, or cannot build the one that is given.
