@@ -134,15 +134,20 @@ def load_openai_weights(clip: Any, path: str | Path, any_view_size: bool = False
         UserError: the weights belong to another backbone, or are not all finite.
     """
     weights = read_openai_layout(path)
-    check_finite(weights, path)
     if any_view_size:
         weights |= _positions(weights, clip.state_dict())
+    _fill(clip, weights, path, "backbone")
+
+
+def _fill(network: nn.Module, weights: Mapping[str, Tensor], path: str | Path, title: str) -> None:
+    """Strictly, from the weights of a file."""
+    check_finite(weights, path)
     try:
-        clip.load_state_dict(weights, strict=True)
+        network.load_state_dict(weights, strict=True)
     except RuntimeError as reason:
         details = " ".join(str(reason).split())[:300]
-        raise UserError(f"{path} does not fit the backbone: choose the one it was trained with ({details})") from reason
-    logger.info("loaded %s", path)
+        raise UserError(f"{path} does not fit the {title}: choose the one it was trained with ({details})") from reason
+    logger.info("loaded the %s from %s", title, path)
 
 
 def _positions(weights: Mapping[str, Tensor], of_clip: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -185,20 +190,12 @@ def load_clip_weights(clip: Any, source: str, backbone: Backbone) -> None:
 def _load_trunk(clip: Any, path: Path) -> bool:
     """Whether the file holds the weights of the timm network in ``clip``, which has them now."""
     trunk = getattr(clip.visual, "trunk", None)
-    expected = {} if trunk is None else trunk.state_dict()
-    found = read_weights(path) if trunk is not None else {}
-    if trunk is None or not isinstance(found, Mapping) or not expected.keys() <= found.keys():
+    if trunk is None:
         return False
-    weights = {name: found[name] for name in expected}
-    check_finite(weights, path)
-    try:
-        trunk.load_state_dict(weights)
-    except RuntimeError as reason:
-        details = " ".join(str(reason).split())[:300]
-        raise UserError(
-            f"{path} does not fit the image tower: take the weights of its own size ({details})"
-        ) from reason
-    logger.info("loaded the image tower from %s", path)
+    expected, found = trunk.state_dict(), read_weights(path)
+    if not isinstance(found, Mapping) or not expected.keys() <= found.keys():
+        return False
+    _fill(trunk, {name: found[name] for name in expected}, path, "image tower")
     return True
 
 

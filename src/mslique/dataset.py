@@ -92,9 +92,10 @@ class DegradedCrops(Dataset[tuple[Tensor | int, ...]]):
         """
         number, version = divmod(index if self.distinct is None else self._shown(index, self.distinct), self.versions)
         crop = self.crop(number)
-        image, original = crop.images[version].float() / 255, crop.original.float() / 255
+        both = torch.stack([crop.images[version], crop.original])
         if self.distinct is not None:
-            image, original = turned(torch.stack([image, original]), default_rng((self.seed, 5, index)))
+            both = turned(both, default_rng((self.seed, 5, index)))
+        image, original = both.float() / 255
         sample = image, crop.labels[version], 0, index
         return (*sample, original) if self.with_originals else sample
 
