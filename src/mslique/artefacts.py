@@ -8,8 +8,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 from scipy import fft, ndimage, signal
+from skimage.restoration import denoise_nl_means
 
 from .pixels import Degradation, Pixels, clip, from_pillow, through_file, to_pillow
 
@@ -171,11 +172,109 @@ def video_compression(image: Pixels, severity: float, rng: Generator) -> Pixels:
     return clip(coded @ np.linalg.inv(YCBCR).T)[:height, :width]
 
 
+def bilateral_denoising(image: Pixels, severity: float, rng: Generator) -> Pixels:
+    """Noise of standard deviation 0.02 to 0.15 under a bilateral filter: flat between hard edges."""
+    reach, sigma = 3, 0.02 + 0.13 * severity
+    noisy = image + np.float32(sigma) * rng.standard_normal(image.shape, np.float32)
+    (height, width), padded = image.shape[:2], np.pad(noisy, ((reach, reach), (reach, reach), (0, 0)), mode="reflect")
+    total, count = np.zeros_like(noisy), np.zeros_like(noisy[..., :1])
+    for row, column in np.ndindex(2 * reach + 1, 2 * reach + 1):
+        near = padded[row : row + height, column : column + width]
+        far = ((row - reach) ** 2 + (column - reach) ** 2) / 8
+        weight = np.exp(-far - np.square(near - noisy).mean(axis=-1, keepdims=True) / (2 * (2 * sigma) ** 2))
+        total, count = total + weight * near, count + weight
+    return clip(total / count)
+
+
+def patch_denoising(image: Pixels, severity: float, rng: Generator) -> Pixels:
+    """Noise of standard deviation 0.02 to 0.15 taken out by non-local means: texture gone, rare patches left noisy."""
+    sigma = 0.02 + 0.13 * severity
+    noisy = image + np.float32(sigma) * rng.standard_normal(image.shape, np.float32)
+    return clip(denoise_nl_means(noisy, patch_size=5, patch_distance=5, h=0.8 * sigma, sigma=sigma, channel_axis=-1))
+
+
+def wavelet_denoising(image: Pixels, severity: float, rng: Generator) -> Pixels:
+    """Noise of standard deviation 0.02 to 0.15 taken out by soft thresholds of three Haar scales: stairs and blots."""
+    sigma, (height, width) = 0.02 + 0.13 * severity, image.shape[:2]
+    noisy = image + sigma * rng.standard_normal(image.shape)
+    coarse = np.pad(noisy, ((0, -height % 8), (0, -width % 8), (0, 0)), mode="reflect")
+    details = []
+    for _ in range(3):
+        a, b, c, d = coarse[::2, ::2], coarse[1::2, ::2], coarse[::2, 1::2], coarse[1::2, 1::2]
+        found = np.stack([a + b - c - d, a - b + c - d, a - b - c + d]) / 2
+        details.append(np.sign(found) * np.maximum(np.abs(found) - 1.5 * sigma, 0))
+        coarse = (a + b + c + d) / 2
+    for x, y, z in reversed(details):
+        whole = np.empty((2 * coarse.shape[0], 2 * coarse.shape[1], 3))
+        whole[::2, ::2], whole[1::2, ::2] = (coarse + x + y + z) / 2, (coarse + x - y - z) / 2
+        whole[::2, 1::2], whole[1::2, 1::2] = (coarse - x + y - z) / 2, (coarse - x - y + z) / 2
+        coarse = whole
+    return clip(coarse[:height, :width])
+
+
+def chroma_noise(image: Pixels, severity: float, rng: Generator) -> Pixels:
+    """Blots of colour, of standard deviation 0.02 to 0.15 and 1 to 4 pixels, on unchanged brightness: high ISO."""
+    size = rng.uniform(1, 4)
+    noise = ndimage.gaussian_filter(rng.standard_normal((*image.shape[:2], 2)), (size, size, 0), mode="wrap")
+    parts = image @ YCBCR.T
+    parts[..., 1:] += (0.02 + 0.13 * severity) * noise / noise.std()
+    return clip(parts @ np.linalg.inv(YCBCR).T)
+
+
+def local_contrast(image: Pixels, severity: float, rng: Generator) -> Pixels:
+    """Differences from the surroundings, of 5 to 15 pixels, enlarged by 0.2 to 1.5: wide halos, a harsh sky."""
+    radius = rng.uniform(5, 15)
+    low = ndimage.gaussian_filter(image, (radius, radius, 0), truncate=3)
+    return clip(image + np.float32(0.2 + 1.3 * severity) * (image - low))
+
+
+def dust_and_scratches(image: Pixels, severity: float, rng: Generator) -> Pixels:
+    """3 to 60 light or dark specks and lines on 100x100 pixels: an old print, a dirty film."""
+    height, width = image.shape[:2]
+    dirty = to_pillow(image)
+    draw = ImageDraw.Draw(dirty)
+    for _ in range(round((3 + 57 * severity) * height * width / 1e4)):
+        x, y, angle, kind, tone = rng.uniform(0, 1, 5) * (width, height, 2 * np.pi, 1, 60)
+        colour = (round(tone if rng.random() < 0.5 else 255 - tone),) * 3
+        if kind < 0.3:
+            length = rng.uniform(5, 50)
+            draw.line((x, y, x + length * np.cos(angle), y + length * np.sin(angle)), fill=colour)
+        else:
+            a, b = rng.uniform(0.3, 2.2, 2)
+            draw.ellipse((x - a, y - b, x + a, y + b), fill=colour)
+    return from_pillow(dirty)
+
+
+def block_loss(image: Pixels, severity: float, rng: Generator) -> Pixels:
+    """2 to 30 % of the blocks of 8 or 16 pixels lost and filled from their left, or grey: a broken transmission."""
+    size, grey, (height, width) = int(rng.choice([8, 16])), rng.random() < 0.3, image.shape[:2]
+    blocks = rng.random((-(-height // size), -(-width // size))) < 0.02 + 0.28 * severity
+    lost = np.kron(blocks, np.ones((size, size)))[:height, :width, None] > 0
+    filled = np.roll(image, size, axis=1)
+    filled[:, :size] = image[:, size : 2 * size] if width >= 2 * size else 0.5
+    return clip(np.where(lost, 0.5 if grey else filled, image))
+
+
+def texture_compression(image: Pixels, severity: float, rng: Generator) -> Pixels:
+    """Blocks of 4 pixels in their two extreme colours, or of 8 in four between them, 20 to 100 % of it: old games."""
+    (size, steps), (height, width) = ((4, 1), (8, 3))[rng.integers(2)], image.shape[:2]
+    padded = np.pad(image, ((0, -height % size), (0, -width % size), (0, 0)), mode="edge")
+    blocks = padded.reshape(padded.shape[0] // size, size, padded.shape[1] // size, size, 3)
+    low, high = blocks.min(axis=(1, 3), keepdims=True), blocks.max(axis=(1, 3), keepdims=True)
+    line = high - low
+    place = ((blocks - low) * line).sum(-1, keepdims=True) / np.maximum((line * line).sum(-1, keepdims=True), 1e-6)
+    coded = (low + np.round(steps * place) / steps * line).reshape(padded.shape)[:height, :width]
+    share = np.float32(0.2 + 0.8 * severity)
+    return clip((1 - share) * image + share * coded)
+
+
 ARTEFACTS: dict[str, Degradation] = {
     f.__name__: f
     for f in (lens_blur, ringing, pixelation, film_grain, pattern_noise, raw_sensor, camera_denoising,
               edge_preserving_smoothing, palette, avif, ghosting, interlacing, frosted_glass, aliasing,
-              painterly_smoothing, transform_denoising, video_compression)
+              painterly_smoothing, transform_denoising, video_compression, bilateral_denoising, patch_denoising,
+              wavelet_denoising, chroma_noise, local_contrast, dust_and_scratches, block_loss,
+              texture_compression)
 }  # fmt: skip
 
 

@@ -31,9 +31,9 @@ class DegradedPhotos(LightningDataModule):
         samples_per_epoch: training images in an epoch, over all processes.
         val_samples: validation images.
         seed: of photos, crops and degradations in training; validation has its own.
-        num_workers: processes that prepare images.
-        distinct_samples: number of different training samples, kept in memory (by every worker) and shown again and
-            again, a multiple of ``versions``; None: an endless stream of new ones.
+        num_workers: processes that prepare images; the samples that are kept they make before the first step.
+        distinct_samples: number of different training samples, kept in memory and shown again and again, a multiple of
+            ``versions``; None: an endless stream of new ones.
         second_order: share of the degraded images, in training and validation, that go through a second mixture.
         outputs: images made elsewhere, such as results of an enhancement, that join the training set: as the first
             version of a crop, with a label like all others. Their clean originals are in ``output_originals``, of the
@@ -115,6 +115,8 @@ class DegradedPhotos(LightningDataModule):
         )
 
     def train_dataloader(self) -> DataLoader:
+        if self.distinct_samples is not None and self.num_workers:
+            self.train_set.make_kept(self.num_workers)
         replicas, rank = share(self.trainer)
         return self._loader(self.train_set, FreshSamples(self.train_set, replicas, rank, shuffle=False))
 

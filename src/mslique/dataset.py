@@ -9,8 +9,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.random import Generator, default_rng
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
 
 from .degradations import degrade
 from .images import read_image
@@ -107,6 +109,14 @@ class DegradedCrops(Dataset[tuple[Tensor | int, ...]]):
             self._kept[number] = self._make(number)
         return self._kept[number]
 
+    def make_kept(self, workers: int) -> None:
+        """Make all distinct samples now, in parallel, instead of each when it is first shown; they are the same."""
+        numbers = range((self.distinct or 0) // self.versions)
+        made = DataLoader(_Crops(self, numbers), batch_size=None, num_workers=workers)
+        for number, crop in tqdm(enumerate(made), "degraded crops", len(numbers), leave=False):
+            # copies: what comes from another process holds an open file
+            self._kept[number] = LabelledCrop(crop.original.clone(), crop.images.clone(), crop.labels.clone())
+
     def _make(self, number: int) -> LabelledCrop:
         """The versions of a crop are labelled together, which takes less time than one by one."""
         original, made_elsewhere = self._original(number)
@@ -124,8 +134,7 @@ class DegradedCrops(Dataset[tuple[Tensor | int, ...]]):
         """Which of the distinct samples this index shows; the versions of a crop stay together."""
         crop, version = divmod(index, self.versions)
         round_, position = divmod(crop, distinct // self.versions)
-        order = default_rng((self.seed, 4, round_)).permutation(distinct // self.versions)
-        return int(order[position]) * self.versions + version
+        return int(_order(self.seed, round_, distinct // self.versions)[position]) * self.versions + version
 
     def _original(self, number: int) -> tuple[Tensor, Tensor | None]:
         """A clean crop, and, if it comes from the pairs, the same crop of the image made elsewhere."""
@@ -139,6 +148,19 @@ class DegradedCrops(Dataset[tuple[Tensor | int, ...]]):
         photo = default_rng((self.seed, 1, round_)).permutation(len(self.paths))[position]
         crop = clean_crop(_photo(self.paths[photo]), self.crop_size, rng)
         return (varied(crop, rng) if self.vary else crop), None
+
+
+class _Crops(Dataset[LabelledCrop]):
+    """The crops of these numbers."""
+
+    def __init__(self, dataset: DegradedCrops, numbers: Sequence[int]) -> None:
+        self.dataset, self.numbers = dataset, numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: int) -> LabelledCrop:
+        return self.dataset._make(self.numbers[index])
 
 
 def clean_crop(photo: Tensor, size: int, rng: Generator) -> Tensor:
@@ -183,6 +205,12 @@ def _window(images: Tensor, size: int, rng: Generator) -> Tensor:
     """A random square of uint8 images (..., H, W), float32 in [0, 1]."""
     top, left = (int(rng.integers(side - size + 1)) for side in images.shape[-2:])
     return images[..., top : top + size, left : left + size].float() / 255
+
+
+@lru_cache(maxsize=4)  # an order of many crops takes longer than a sample
+def _order(seed: int, round_: int, count: int) -> NDArray[np.int64]:
+    """The order in which kept crops are shown in a round."""
+    return default_rng((seed, 4, round_)).permutation(count)
 
 
 @lru_cache(maxsize=CACHED_PHOTOS)

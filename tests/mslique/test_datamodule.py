@@ -31,6 +31,13 @@ def test_samples_depend_on_seed_and_index_alone(photo_folder: Path) -> None:
     assert not torch.equal(first[0][0], other[0][0]) and not torch.equal(first[0][0], first[1][0])
 
 
+def test_samples_kept_are_made_by_workers_before_the_first_step(photo_folder: Path) -> None:
+    alone, shared = (make(photo_folder, distinct_samples=8, num_workers=workers) for workers in (0, 2))
+    batches = [list(data.train_dataloader()) for data in (alone, shared)]
+    assert sorted(shared.train_set._kept) == [0, 1] and len(batches[0]) == 3
+    assert all(torch.equal(a, b) for pair in zip(*batches, strict=True) for a, b in zip(*pair, strict=True))
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_every_epoch_is_new_and_can_be_repeated(photo_folder: Path, workers: int) -> None:
     def labels(epoch: int) -> torch.Tensor:

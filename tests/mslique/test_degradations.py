@@ -13,8 +13,8 @@ NAMES = ("astronaut", "chelsea", "coffee")
 
 
 KINDS = {**DEGRADATIONS, **UNSEEN_DEGRADATIONS}
-MILD = (*GLOBAL_CHANGES, "chromatic_aberration")
-"""A no-reference model can hardly see the former, and the labels look at luminance more than at colour."""
+MILD = (*GLOBAL_CHANGES, "chromatic_aberration", "chroma_noise", "texture_compression")
+"""A no-reference model can hardly see the first two, and the labels look at luminance more than at colour."""
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -138,6 +138,33 @@ def test_more_artefacts_do_what_they_say() -> None:
     noisy = grey + 0.05 * torch.randn(grey.shape, generator=torch.Generator().manual_seed(0))
     coded = made("video_compression", noisy, 1.0)  # of each block the mean is left
     assert (coded - noisy).mean().abs() < 1e-3 and coded.std() < 0.3 * 0.05
+
+
+def test_the_latest_artefacts_do_what_they_say(photo: Photo) -> None:
+    def made(name: str, image: Tensor, severity: float, seed: int = 0) -> Tensor:
+        return degrade_by(name, image, severity, default_rng(seed))
+
+    image, grey, step = photo("chelsea"), torch.full((3, 60, 90), 0.5), torch.full((3, 64, 64), 0.2)
+    step[..., 32:] = 0.8
+    for name in ("bilateral_denoising", "patch_denoising", "wavelet_denoising"):
+        assert (made(name, grey, 1.0) - grey).std() < 0.5 * 0.15, name
+        quiet = made(name, step, 0.3)
+        assert quiet[..., 32].mean() - quiet[..., 31].mean() > 0.4, name  # most of the edge is left
+    luma = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
+    blots = made("chroma_noise", grey, 0.2) - grey
+    assert (luma * blots).sum(dim=0).abs().max() < 1e-3 and blots.std() > 0.02
+    assert torch.allclose(made("local_contrast", grey, 1.0), grey)
+    halo = made("local_contrast", step, 1.0)
+    assert halo[..., 30].mean() < 0.1 and halo[..., 33].mean() > 0.9
+    dirty = (made("dust_and_scratches", image, 0.3), made("dust_and_scratches", image, 1.0))
+    changed = [((one - image).abs() > 0.01).any(dim=0) for one in dirty]
+    assert (changed[1] | ~changed[0]).all() and 0.01 < changed[0].float().mean() < changed[1].float().mean() < 0.3
+    lost = (made("block_loss", image, 1.0) != image).any(dim=0)
+    assert lost.float().mean() == pytest.approx(0.3, abs=0.1)
+    for seed in range(4):
+        coded = made("texture_compression", image, 1.0, seed)[:, :32, :32]
+        corner = coded[:, :4, :4].flatten(1).T
+        assert len({tuple(round(c, 4) for c in colour) for colour in corner.tolist()}) <= 4
 
 
 def test_degrading_leaves_the_original_alone(photo: Photo) -> None:
