@@ -151,6 +151,8 @@ def main(args: Sequence[str] | None = None) -> int:
         groups = [*kodak(options.kodak24, 2, 2), *real(options.real, 1)]
     else:
         groups = [*kodak(options.kodak24, options.limit), *real(options.real, options.limit)]
+    part, parts = options.part
+    groups = groups[part - 1 :: parts]
     for number, group in enumerate(groups, 1):
         start = time.monotonic()
         study.run(group)
@@ -309,6 +311,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--configs", type=Path, nargs="+", default=[Path(name) for name in CONFIGS])
     parser.add_argument("--witness", default="data/mslique-witness")
     parser.add_argument("--limit", type=int, help="use only the first photographs of KODAK24 and of REAL")
+    parser.add_argument(
+        "--part",
+        type=int,
+        nargs=2,
+        default=(1, 1),
+        metavar=("K", "N"),
+        help="do the K-th of N parts, so that N processes can share the work; afterwards run it without",
+    )
     parser.add_argument("--quick", action="store_true", help="a few inputs: to see that all runs")
     return parser
 

@@ -30,6 +30,7 @@ def write_tables(output: Path) -> str:
         parts += [f"\n### {title}: change from the input\n", means(some, ("quality", "drift", *columns))]
         parts += [f"\n### {title}: how often a judge prefers latent MAP\n", preferences(some, latents)]
     parts += ["\n### by mixture: change from the input\n", by_mixture(degraded, latents)]
+    parts += ["\n### is the score earned?\n", earned(degraded)]
     text = "\n".join(parts) + "\n"
     (output / "tables.md").write_text(text)
     draw(degraded, latents[0], output).save(output / "pictures.png", optimize=True)
@@ -120,6 +121,21 @@ def by_mixture(rows: Sequence[Row], latents: Sequence[str]) -> str:
             after = {k: row for k, row in finals(rows, latent).items() if k[0] == group}
             cells = (shown({k: row[name] - before[k][name] for k, row in after.items()}) for name in measures)
             lines.append(f"| {group} | {latent} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def earned(rows: Sequence[Row]) -> str:
+    """A line a method: the change of the optimised score, and of the label by the committee that taught it."""
+    lines = ["| method | quality | committee | it rises on | worst |", "|---|---|---|---|---|"]
+    before = finals(rows, "unchanged")
+    for method in unique(row["method"] for row in rows):
+        after = finals(rows, method)
+        quality, label = (
+            np.array([row[name] - before[key][name] for key, row in after.items()]) for name in ("quality", "committee")
+        )
+        if method != "unchanged":
+            rises = f"{int((label > 0).sum())} of {len(label)}"
+            lines.append(f"| {method} | {quality.mean():+.1f} | {label.mean():+.2f} | {rises} | {label.min():+.1f} |")
     return "\n".join(lines)
 
 
