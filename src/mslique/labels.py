@@ -11,9 +11,9 @@ fsim      1 - FSIMc (Zhang et al. 2011)                           contours and c
 ========  ======================================================  =====================================================
 
 None needs downloaded weights, and each is 0 for identical images, flat ones too. Of a flat original FSIM says no more
-than whether the image is identical: it has no phase, and rounding decides the rest, differently on every machine. VIF was
-left out, since it takes sharpening for a gain and is 0 for two equal flat images, and VSI, since it costs more than the
-others together.
+than whether the image is identical: it has no phase, and rounding decides the rest, differently on every machine. VIF
+was left out, since it takes sharpening for a gain and is 0 for two equal flat images, and VSI, since it costs more than
+the others together.
 
 s and p bring the members to one scale: of the training mixtures a quarter get less than 25 and a quarter more than 75
 from each. They are fitted by ``python benchmarks/label_constants.py PHOTOS``.
