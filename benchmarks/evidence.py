@@ -42,7 +42,7 @@ from dlmap.module import MAPEnhancer
 from dlmap.objective import Terms
 from mslique import degrade_by, list_images, read_image
 
-SIZE, SIZE_OF_REAL, BATCH = 128, 192, 8
+SIZE, SIZE_OF_REAL, BATCH = 128, 192, 4
 MIXTURES: dict[str, tuple[tuple[str, float], ...]] = {
     "blur": (("gaussian_blur", 0.3),),
     "noise": (("shot_noise", 0.5),),
