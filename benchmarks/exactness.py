@@ -3,10 +3,11 @@
     python benchmarks/exactness.py [PRIOR [SIDE]]
 
 PRIOR is a diffusers folder (default data/ldm-tiny), SIDE that of the square image (default 128). Round trip: largest
-difference between latents and f(f^-1(latents)). Gradient: of a sum of squares through all steps, against autograd on
-the whole graph. Seconds: of one inversion, and of one gradient. Memory: peak resident memory of a process that does one
-gradient, and what it added to the process with the model loaded. Tiles: the same with the image cut into tiles of half
-its side.
+difference between latents and f(f^-1(latents)). Picture: root-mean-square change, in 8-bit levels, when the noise moves
+by next to nothing: what the rounding of the network puts into every step of an ascent. Gradient: of a sum of squares
+through all steps, against autograd on the whole graph. Seconds: of one inversion, and of one gradient. Memory: peak
+resident memory of a process that does one gradient, and what it added to the process with the model loaded. Tiles: the
+same with the image cut into tiles of half its side.
 """
 
 import subprocess
@@ -32,6 +33,8 @@ def main() -> None:
     for steps in (20, 50):
         for precision in ("float32", "bf16"):
             row(f"round trip, {precision} network, max error", steps, round_trip, path, side, precision=precision)
+    for precision in ("float32", "bf16"):
+        row(f"picture, noise moved by 1e-6, {precision} network, levels", 20, jitter, path, side, precision=precision)
     row("round trip, float32 network, tiles", 20, round_trip, path, side, tile=side // 2)
     row("gradient against plain autograd, relative error", 20, gradient_error, path, side)
     row("the same, tiles", 20, gradient_error, path, side, tile=side // 2)
@@ -55,6 +58,14 @@ def round_trip(path: str, side: int, **options: Any) -> float:
     with torch.no_grad():
         latents = prior.encode(image(side))
         return float((prior.sample(prior.invert_latents(latents)) - latents.double()[:, None]).abs().max())
+
+
+def jitter(path: str, side: int, **options: Any) -> float:
+    prior = DiffusionPrior.from_pretrained(path, **options)
+    with torch.no_grad():
+        noise = prior.invert(image(side))
+        pictures = prior.generate(noise + 1e-6 * torch.randn(noise.shape, generator=torch.Generator().manual_seed(0)))
+        return 255 * float((pictures - image(side)).square().mean().sqrt())
 
 
 def gradient(prior: DiffusionPrior, noise: Tensor, plainly: bool = False) -> Tensor:

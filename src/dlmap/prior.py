@@ -1,5 +1,7 @@
 """DiffusionPrior: an exactly invertible, differentiable map between photographs and noise."""
 
+import warnings
+
 import torch
 from diffusers import SchedulerMixin, UNet2DConditionModel, UNet2DModel
 from torch import Tensor, nn
@@ -33,7 +35,8 @@ class DiffusionPrior(nn.Module):
         scheduler: the model's diffusers scheduler, of which the noise schedule is read.
         solver: name of the sampler: "edict", "bdia" or "obelm".
         num_steps: steps of the sampler from pure noise.
-        precision: "float32" or "bf16", that of the U-Net; "auto": bf16 on a GPU or CPU that computes with it.
+        precision: "float32" or "bf16", that of the U-Net; "auto": bf16 on a GPU or CPU that computes with it. EDICT damps
+            the rounding of a bf16 network, the other solvers show it in the picture.
         coupling: "float64", or "float32" for half the memory of the noise and, with a float32 network, a round trip to
             about 1e-5.
         spacing: "leading", "trailing" or "linspace"; None keeps the scheduler's own.
@@ -84,6 +87,12 @@ class DiffusionPrior(nn.Module):
         patch = patch_size(unet.config.in_channels, unet.config.out_channels, latents)
         self.denoiser = Denoiser(unet, self.schedule, precision, condition, patch, compile=compile)
         self.solver = make_solver(solver, self.schedule)
+        if self.denoiser.dtype is torch.bfloat16 and solver != "edict":
+            warnings.warn(
+                f"with solver {solver} the rounding of a bf16 network shows in the pictures, as noise of a few levels:"
+                " choose precision: float32, or solver: edict",
+                stacklevel=2,
+            )
         self.multiple = codec.factor * self.denoiser.margin
         self._set_tile(tile)
 

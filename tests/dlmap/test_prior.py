@@ -100,6 +100,13 @@ def test_coupling_in_float32_is_exact_to_float32() -> None:
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
+def test_rounding_that_a_solver_does_not_damp_is_warned_of(solver: str, recwarn: pytest.WarningsRecorder) -> None:
+    for precision in ("float32", "bf16"):
+        prior(solver=solver, spacing="trailing", precision=precision)
+    assert len([w for w in recwarn if "rounding of a bf16 network" in str(w.message)]) == (solver != "edict")
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_tiles_keep_the_bijection(solver: str) -> None:
     model, images = prior(10, patch=4, solver=solver, spacing="trailing", tile=32), photos(2, 48, 80)
     latents = model.encode(images)
