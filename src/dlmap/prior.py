@@ -35,8 +35,8 @@ class DiffusionPrior(nn.Module):
         scheduler: the model's diffusers scheduler, of which the noise schedule is read.
         solver: name of the sampler: "edict", "bdia" or "obelm".
         num_steps: steps of the sampler from pure noise.
-        precision: "float32" or "bf16", that of the U-Net; "auto": bf16 on a GPU or CPU that computes with it. EDICT damps
-            the rounding of a bf16 network, the other solvers show it in the picture.
+        precision: "float32" or "bf16", that of the U-Net; "auto": bf16 on a GPU or CPU that computes with it. EDICT
+            damps the rounding of a bf16 network, the other solvers show it in the picture.
         coupling: "float64", or "float32" for half the memory of the noise and, with a float32 network, a round trip to
             about 1e-5.
         spacing: "leading", "trailing" or "linspace"; None keeps the scheduler's own.
