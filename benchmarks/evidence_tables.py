@@ -130,12 +130,13 @@ def earned(rows: Sequence[Row]) -> str:
     before = finals(rows, "unchanged")
     for method in unique(row["method"] for row in rows):
         after = finals(rows, method)
+        if method == "unchanged":
+            continue
         quality, label = (
             np.array([row[name] - before[key][name] for key, row in after.items()]) for name in ("quality", "committee")
         )
-        if method != "unchanged":
-            rises = f"{int((label > 0).sum())} of {len(label)}"
-            lines.append(f"| {method} | {quality.mean():+.1f} | {label.mean():+.2f} | {rises} | {label.min():+.1f} |")
+        rises = f"{int((label > 0).sum())} of {len(label)}"
+        lines.append(f"| {method} | {quality.mean():+.1f} | {label.mean():+.2f} | {rises} | {label.min():+.1f} |")
     return "\n".join(lines)
 
 

@@ -32,7 +32,7 @@ def test_clean_photographs_score_above_degraded_ones(name: str, folder: Path, ph
 
 
 def test_the_files_are_small_and_the_card_is_complete(folder: Path) -> None:
-    assert (folder / "model.safetensors").stat().st_size < 12_000_000
+    assert (folder / "model.safetensors").stat().st_size < (12_000_000 if folder.name == "mslique-tiny" else 9_000_000)
     card = (folder / "README.md").read_text()
     for expected in ("commons.wikimedia.org", "lightning fit", "Seed", "SRCC", "licence"):
         assert expected in card
