@@ -30,7 +30,7 @@ import torch
 import torch.nn.functional as F
 from evidence_tables import write_tables
 from figure1 import load
-from judges import Distance, Measure, distances, judges, scores
+from judges import Distance, Measure, color_shift, distances, judges, scores
 from PIL import ImageFilter
 from scipy import ndimage
 from skimage.restoration import denoise_nl_means
@@ -252,6 +252,7 @@ class Evidence:
         row: dict[str, Any] = {"group": one.group, "photo": one.photo, "method": method, "variant": variant}
         row["quality"] = self.objective.quality(picture).item()
         row["drift"] = 255 * (picture[0] - one.image).square().mean().sqrt().item()
+        row["colour"] = color_shift(picture[0], one.image)
         return row | scores(picture[0], one.clean, self.judges, self.distances)
 
 

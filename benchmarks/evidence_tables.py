@@ -12,6 +12,8 @@ Row = dict[str, Any]
 Rows = dict[tuple[str, str], Row]
 """By group and photograph."""
 JUDGES = ("witness", "NIQE", "PIQE")
+MOVES = ("drift", "colour")
+"""Measured from the input, for which they are 0."""
 DISTANCES = ("PSNR", "SSIM", "FSIM", "NLPD", "committee")
 CELL, HEAD = 260, 24
 
@@ -27,7 +29,7 @@ def write_tables(output: Path) -> str:
         ("degraded crops", degraded, (*JUDGES, *DISTANCES)),
         ("photographs as they are", [row for row in rows if row["group"] == "real"], JUDGES),
     ):
-        parts += [f"\n### {title}: change from the input\n", means(some, ("quality", "drift", *columns))]
+        parts += [f"\n### {title}: change from the input\n", means(some, ("quality", *MOVES, *columns))]
         parts += [f"\n### {title}: how often a judge prefers latent MAP\n", preferences(some, latents)]
     parts += ["\n### by mixture: change from the input\n", by_mixture(degraded, latents)]
     parts += ["\n### is the score earned?\n", earned(degraded)]
@@ -77,7 +79,7 @@ def means(rows: Sequence[Row], columns: Sequence[str]) -> str:
         if method == "unchanged":
             continue
         cells = [
-            shown({k: row[name] - (0 if name == "drift" else before[k][name]) for k, row in after.items()})
+            shown({k: row[name] - before[k][name] for k, row in after.items()})
             if all(name in row for row in after.values())
             else ""
             for name in columns
@@ -125,8 +127,12 @@ def by_mixture(rows: Sequence[Row], latents: Sequence[str]) -> str:
 
 
 def earned(rows: Sequence[Row]) -> str:
-    """A line a method: the change of the optimised score, and of the label by the committee that taught it."""
-    lines = ["| method | quality | committee | it rises on | worst |", "|---|---|---|---|---|"]
+    """A line a method: the change of the optimised score, and of the label by the committee that taught it.
+
+    And on how many images a colour has moved so far that it can be seen side by side, and furthest.
+    """
+    heads = ("method", "quality", "committee", "it rises on", "worst", "colour moves by 1 on", "by 2 on", "furthest")
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     before = finals(rows, "unchanged")
     for method in unique(row["method"] for row in rows):
         after = finals(rows, method)
@@ -135,8 +141,10 @@ def earned(rows: Sequence[Row]) -> str:
         quality, label = (
             np.array([row[name] - before[key][name] for key, row in after.items()]) for name in ("quality", "committee")
         )
-        rises = f"{int((label > 0).sum())} of {len(label)}"
-        lines.append(f"| {method} | {quality.mean():+.1f} | {label.mean():+.2f} | {rises} | {label.min():+.1f} |")
+        color = np.array([row["colour"] for row in after.values()])
+        rises, *moved = (f"{int(yes.sum())} of {len(label)}" for yes in (label > 0, color > 1, color > 2))
+        cells = (f"{quality.mean():+.1f}", f"{label.mean():+.2f}", rises, f"{label.min():+.1f}", *moved)
+        lines.append(f"| {method} | {' | '.join(cells)} | {color.max():.1f} |")
     return "\n".join(lines)
 
 

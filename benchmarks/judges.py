@@ -8,6 +8,7 @@ import torch
 from pyiqa.archs.func_util import normalize_img_with_gauss
 from pyiqa.archs.niqe_arch import compute_feature
 from pyiqa.matlab_utils import blockproc
+from skimage.color import deltaE_ciede2000, rgb2lab
 from torch import Tensor, nn
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
@@ -16,6 +17,7 @@ from dlmap.images import to_grey
 from mslique import MSLIQE, read_image, reference_quality
 
 BLOCK = 32
+PATCH = 16
 Measure = Callable[[Tensor], Tensor]
 Distance = Callable[[Tensor, Tensor], Tensor]
 
@@ -95,3 +97,12 @@ def scores(
     if clean is not None:
         found |= {name: float(measure(image[None], clean[None])) for name, measure in to_clean.items()}
     return found
+
+
+def color_shift(image: Tensor, before: Tensor) -> float:
+    """The largest difference, in CIEDE2000, of the colours that two images (3, H, W) have on average over a patch.
+
+    A difference of 1 can just be seen where two patches lie side by side.
+    """
+    patches = (nn.functional.avg_pool2d(one, PATCH, ceil_mode=True).permute(1, 2, 0) for one in (image, before))
+    return float(deltaE_ciede2000(*(rgb2lab(one.cpu().numpy()) for one in patches)).max())

@@ -84,7 +84,8 @@ def _domain(prior: DiffusionPrior | None, ascent: Ascent) -> Domain:
         return Pixels()
     if prior is None:
         raise UserError("the latent domain needs a prior: give one, or set ascent.domain to pixel")
-    return Latents(prior, ascent.residual, ascent.noise_weight, ascent.renormalise, ascent.tied)
+    options = ascent.residual, ascent.noise_weight, ascent.renormalise, ascent.tied, ascent.color_fix
+    return Latents(prior, *options)
 
 
 def _optimizer(states: list[nn.Parameter], ascent: Ascent) -> torch.optim.Optimizer:

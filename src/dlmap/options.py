@@ -15,7 +15,7 @@ CHOICES = {
     "keep": ("best", "last"),
     "clip_algorithm": ("value", "norm"),
 }
-LATENT_ONLY = ("tied", "renormalise", "noise_weight", "residual")
+LATENT_ONLY = ("tied", "renormalise", "noise_weight", "residual", "color_fix")
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class Ascent:
         noise_weight: of the penalty on noise that becomes improbable (:mod:`dlmap.likelihood`), in points of quality a
             nat [ours].
         residual: add what the autoencoder loses, x0 - decode(encode(x0)), to every decoded image [ours].
+        color_fix: above 0, every image takes what is coarser than about so many pixels from the photograph, which keeps
+            its colours and its light where they are [ours]; 0: none is fixed.
 
     Raises:
         UserError: an option out of range, or one of the latent domain in the pixel domain.
@@ -61,12 +63,13 @@ class Ascent:
     renormalise: bool = False
     noise_weight: float = 0.0
     residual: bool = False
+    color_fix: float = 0.0
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise UserError(f"ascent.{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
-        ranges = {"iterations": (0, math.inf), "momentum": (0, 1), "clip": (0, math.inf), "noise_weight": (0, math.inf)}
+        ranges = {"momentum": (0, 1)} | dict.fromkeys(("iterations", "clip", "noise_weight", "color_fix"), (0, math.inf))
         for name, (low, high) in ranges.items():
             if not low <= getattr(self, name) < high:
                 raise UserError(f"ascent.{name} must be at least {low} and below {high}, got {getattr(self, name)}")
@@ -74,7 +77,7 @@ class Ascent:
             raise UserError(f"ascent.step_size must be positive, got {self.step_size}")
         given = [name for name in LATENT_ONLY if getattr(self, name)]
         if self.domain == "pixel" and given:
-            raise UserError(f"ascent.{given[0]} acts on the noise of a prior: leave it out where the domain is pixel")
+            raise UserError(f"ascent.{given[0]} acts on the images of a prior: leave it out where the domain is pixel")
 
     @property
     def learning_rate(self) -> float:

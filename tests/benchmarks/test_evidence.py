@@ -5,11 +5,12 @@ from typing import Any
 import evidence
 import numpy as np
 import pytest
+import skimage.color
 import torch
 import yaml
 from evidence import Trace
 from evidence_tables import interval
-from judges import NIQE
+from judges import NIQE, color_shift
 from scipy.stats import bootstrap
 from toys import photos, save_prior, save_quality
 
@@ -50,6 +51,17 @@ def test_niqe_prefers_what_it_was_fitted_to() -> None:
     judge = NIQE(image[None] for image in clean[:3])
     noisy = (clean[3] + 0.2 * torch.randn(3, 192, 192, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
     assert judge(noisy[None]) < judge(clean[3][None]) <= 0
+
+
+def test_the_colour_shift_is_that_of_the_patch_that_moved_most() -> None:
+    before = torch.full((3, 40, 40), 0.5)
+    assert color_shift(before, before) == 0
+    after = before.clone()
+    after[:, 16:32, 16:32] = 0.55
+    lightness = (skimage.color.rgb2lab(np.full((1, 1, 3), level))[0, 0, 0] for level in (0.5, 0.55))
+    assert color_shift(after, before) == pytest.approx(abs(np.subtract(*lightness)), rel=0.07)  # greys: weight near 1
+    checks = before + 0.1 * (torch.arange(40) % 2 - 0.5)
+    assert color_shift(checks, before) < 0.01  # texture is no colour
 
 
 @pytest.mark.slow

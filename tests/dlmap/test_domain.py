@@ -1,6 +1,7 @@
 import torch
 from diffusers import DDIMScheduler
 from test_codec import vae
+from torch.nn.functional import avg_pool2d
 from toys import SCHEDULE, photos, prior, unet
 
 from dlmap import DiffusionPrior
@@ -40,6 +41,43 @@ def test_the_residual_makes_a_lossy_autoencoder_start_at_the_photograph() -> Non
     assert plain.shape == with_residual.shape == (2, 2, 3, 30, 37)
     assert (plain - images[1:, None]).abs().max() > 0.1
     torch.testing.assert_close(with_residual, images[1:, None].expand_as(plain), rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_the_colour_fix_holds_what_is_coarse_and_leaves_detail_free() -> None:
+    given = photos(2, 64, 48)
+    free, fixed = Latents(prior()), Latents(prior(), color_fix=4)
+    states = free.start(given)
+    assert torch.equal(fixed.start(given), states)
+    for domain in (free, fixed):
+        back = domain.images(states, [0, 1])
+        torch.testing.assert_close(back, given[:, None].expand(2, 2, -1, -1, -1), rtol=0, atol=1e-5)
+    moved = 0.9 * states + 0.1
+    plain, held = (domain.images(moved, [0, 1])[:, 0] - given for domain in (free, fixed))
+    coarse_before, coarse_after = (avg_pool2d(one, 16).abs().max() for one in (plain, held))
+    assert coarse_before > 0.02 and coarse_after < 0.1 * coarse_before
+    assert (held - held.mean(dim=(2, 3), keepdim=True)).abs().max() > 0.02
+
+
+def test_the_ascent_cannot_buy_a_colour_that_is_fixed() -> None:
+    given = photos(1, 32, 32)
+    slopes = {}
+    for scale in (0.0, 4.0):
+        domain = Latents(prior(), color_fix=scale)
+        state = domain.start(given).requires_grad_()
+        domain.images(state, [0])[:, :, 0].mean().backward()
+        slopes[scale] = state.grad.norm()
+    assert slopes[4.0] < 0.15 * slopes[0.0]  # not 0: at the border an average is of fewer pixels
+
+
+@torch.no_grad()
+def test_the_colour_fix_of_one_image_is_that_image_s() -> None:
+    given = photos(3, 30, 37)
+    domain = Latents(latent_prior(), residual=True, color_fix=8)
+    states = domain.start(given)
+    torch.testing.assert_close(
+        domain.images(states[1:], [1, 2]), given[1:, None].expand(2, 2, -1, -1, -1), rtol=0, atol=1e-5
+    )
 
 
 def test_renormalising_gives_each_sequence_its_norm() -> None:

@@ -15,7 +15,9 @@ from mslique import UserError
         ({"momentum": 1.0}, "ascent.momentum must be at least 0 and below 1"),
         ({"noise_weight": -1.0}, "ascent.noise_weight"),
         ({"step_size": 0.0}, "ascent.step_size must be positive"),
-        ({"domain": "pixel", "residual": True}, "ascent.residual acts on the noise"),
+        ({"color_fix": -1.0}, "ascent.color_fix must be at least 0"),
+        ({"domain": "pixel", "color_fix": 8.0}, "ascent.color_fix acts on the images"),
+        ({"domain": "pixel", "residual": True}, "ascent.residual acts on the images"),
     ],
 )
 def test_wrong_options_are_named(options: dict[str, object], sentence: str) -> None:
