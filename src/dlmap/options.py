@@ -69,7 +69,8 @@ class Ascent:
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise UserError(f"ascent.{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
-        ranges = {"momentum": (0, 1)} | dict.fromkeys(("iterations", "clip", "noise_weight", "color_fix"), (0, math.inf))
+        free = ("iterations", "clip", "noise_weight", "color_fix")
+        ranges = dict.fromkeys(free, (0, math.inf)) | {"momentum": (0, 1)}
         for name, (low, high) in ranges.items():
             if not low <= getattr(self, name) < high:
                 raise UserError(f"ascent.{name} must be at least {low} and below {high}, got {getattr(self, name)}")
