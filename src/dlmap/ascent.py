@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mslique import UserError
 
-from .domain import Domain, Latents, Pixels
+from .domain import ColorFix, Domain, Latents, Pixels
 from .objective import MAPObjective, Terms
 from .options import PUBLISHED, Ascent, Enhanced
 from .prior import DiffusionPrior
@@ -39,7 +39,7 @@ def enhance(
         images: (B, 3, H, W) in [0, 1]; any size, padded by reflection for the prior and cropped back.
         prior: the diffusion model; None will do in the pixel domain.
         reference: (B, 3, H, W), what fidelity compares with; None: the images. For instance the photographs, where the
-            images are the output of another enhancer.
+            images are the output of another enhancer. Colours are not fixed then, so that they can move towards it.
 
     Raises:
         RuntimeError: called under ``torch.inference_mode``, where no gradient exists.
@@ -48,7 +48,9 @@ def enhance(
     """
     if torch.is_inference_mode_enabled():
         raise RuntimeError("enhance() needs gradients, which torch.inference_mode() makes impossible: leave it")
-    domain = _domain(prior, ascent)
+    domain: Domain = Pixels() if ascent.domain == "pixel" else _latents(prior, ascent)
+    if ascent.color_fix and reference is None:
+        domain = ColorFix(domain, ascent.color_fix)
     reference = images if reference is None else reference
     if reference.shape != images.shape:
         shapes = f"{tuple(reference.shape)} and {tuple(images.shape)}"
@@ -79,13 +81,10 @@ def enhance(
     return results
 
 
-def _domain(prior: DiffusionPrior | None, ascent: Ascent) -> Domain:
-    if ascent.domain == "pixel":
-        return Pixels()
+def _latents(prior: DiffusionPrior | None, ascent: Ascent) -> Latents:
     if prior is None:
         raise UserError("the latent domain needs a prior: give one, or set ascent.domain to pixel")
-    options = ascent.residual, ascent.noise_weight, ascent.renormalise, ascent.tied, ascent.color_fix
-    return Latents(prior, *options)
+    return Latents(prior, ascent.residual, ascent.noise_weight, ascent.renormalise, ascent.tied)
 
 
 def _optimizer(states: list[nn.Parameter], ascent: Ascent) -> torch.optim.Optimizer:

@@ -67,9 +67,6 @@ class Latents:
         noise_weight: of the penalty :func:`lost_likelihood`.
         renormalise: give each of the two sequences its norm at the start after every step.
         single: decode the first image of the pair only.
-        color_fix: above 0, every image takes what is coarser than about so many pixels from the one given, which keeps
-            its colours and its light where they are [ours]. As the colour fix of other diffusion models (StableSR),
-            but within the ascent, whose gradient knows of it.
     """
 
     def __init__(
@@ -79,10 +76,9 @@ class Latents:
         noise_weight: float = 0.0,
         renormalise: bool = False,
         single: bool = False,
-        color_fix: float = 0.0,
     ) -> None:
         self.prior, self.residual, self.noise_weight, self.renormalise = prior, residual, noise_weight, renormalise
-        self.single, self.color_fix = single, color_fix
+        self.single = single
 
     @torch.no_grad()
     def start(self, images: Tensor) -> Tensor:
@@ -90,7 +86,6 @@ class Latents:
         padded = pad(images, self.prior.multiple)
         latents = self.prior.encode(padded)
         self.lost = images - self._cropped(self.prior.decode(latents)) if self.residual else None
-        self.coarse = self._shrunk(images) if self.color_fix else None
         noise = self.prior.invert_latents(latents)
         self.unchecked: Tensor | None = latents
         self.norms = _norms(noise) if self.renormalise else None
@@ -103,13 +98,8 @@ class Latents:
             check_round_trip(self.prior, self.unchecked[rows], latents.detach())
             self.unchecked = None
         latents = latents[:, :1] if self.single else latents
-        images = self._cropped(self.prior.decode(latents.flatten(0, 1)))
-        each = [row for row in rows for _ in range(latents.shape[1])]
-        if self.lost is not None:
-            images = images + self.lost[each]
-        if self.coarse is not None:
-            images = images + F.interpolate(self.coarse[each] - self._shrunk(images), self.size, mode="bicubic")
-        return images.clamp(0, 1).unflatten(0, latents.shape[:2])
+        images = self._cropped(self.prior.decode(latents.flatten(0, 1))).unflatten(0, latents.shape[:2])
+        return images if self.lost is None else (images + self.lost[rows, None]).clamp(0, 1)
 
     def penalty(self, states: Tensor, rows: list[int]) -> Tensor:
         if self.energies is None:
@@ -123,9 +113,35 @@ class Latents:
     def _cropped(self, images: Tensor) -> Tensor:
         return images[..., : self.size[0], : self.size[1]]
 
+
+class ColorFix:
+    """Every image takes what is coarser than some pixels from the one given, so that colours and light stay [ours].
+
+    As the colour fix of other diffusion models, such as StableSR's, but within the ascent, whose gradient knows of it.
+
+    Args:
+        domain: where the ascent moves.
+        scale: in pixels.
+    """
+
+    def __init__(self, domain: Domain, scale: float) -> None:
+        self.domain, self.scale = domain, scale
+        self.penalty, self.project = domain.penalty, domain.project
+
+    def start(self, images: Tensor) -> Tensor:
+        self.coarse = self._shrunk(images)
+        return self.domain.start(images)
+
+    def images(self, states: Tensor, rows: list[int]) -> Tensor:
+        free = self.domain.images(states, rows)
+        count, images = free.shape[1], free.flatten(0, 1)
+        given = self.coarse[[row for row in rows for _ in range(count)]]
+        moved = F.interpolate(given - self._shrunk(images), images.shape[-2:], mode="bicubic")
+        return (images + moved).clamp(0, 1).unflatten(0, (-1, count))
+
     def _shrunk(self, images: Tensor) -> Tensor:
-        """Averages over about ``color_fix`` pixels: (B, 3, H, W) -> (B, 3, h, w)."""
-        sides = [max(1, round(side / self.color_fix)) for side in self.size]
+        """Averages over about ``scale`` pixels: (B, 3, H, W) -> (B, 3, h, w)."""
+        sides = [max(1, round(side / self.scale)) for side in images.shape[-2:]]
         return F.interpolate(images, sides, mode="bilinear", antialias=True)
 
 

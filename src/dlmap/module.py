@@ -111,18 +111,18 @@ class MAPEnhancer(L.LightningModule):
         decoded = [photo.decoded for photo in photos if photo.decoded is not None]
         images = torch.stack([one.image for one in decoded]).to(self.device)
         references = [photo.reference for photo in photos if photo.reference is not None]
-        reference = torch.stack(references).to(self.device) if references else images
+        reference = torch.stack(references).to(self.device) if references else None
         results = self._ascend(images, reference)
         after = [to_grey(r.image) if one.grey else r.image for r, one in zip(results, decoded, strict=True)]
         with torch.no_grad():
             before = self.objective.quality(images).tolist()
-            final = self.objective(torch.stack(after).to(self.device), reference)
+            final = self.objective(torch.stack(after).to(self.device), images if reference is None else reference)
         seconds = (time.perf_counter() - start) / len(photos)
         scores = map(Scores, before, final.quality.tolist(), final.fidelity.tolist())
         parts = zip(photos, decoded, after, results, scores, strict=True)
         return [success(*part, seconds) for part in parts]
 
-    def _ascend(self, images: Tensor, reference: Tensor) -> list[Enhanced]:
+    def _ascend(self, images: Tensor, reference: Tensor | None) -> list[Enhanced]:
         with tqdm(total=self.ascent.iterations, desc="ascent", leave=False, position=1, disable=None) as bar:
 
             def progress(iteration: int, values: list[float]) -> None:

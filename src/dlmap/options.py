@@ -15,7 +15,7 @@ CHOICES = {
     "keep": ("best", "last"),
     "clip_algorithm": ("value", "norm"),
 }
-LATENT_ONLY = ("tied", "renormalise", "noise_weight", "residual", "color_fix")
+LATENT_ONLY = ("tied", "renormalise", "noise_weight", "residual")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Ascent:
             nat [ours].
         residual: add what the autoencoder loses, x0 - decode(encode(x0)), to every decoded image [ours].
         color_fix: above 0, every image takes what is coarser than about so many pixels from the photograph, which keeps
-            its colours and its light where they are [ours]; 0: none is fixed.
+            its colours and its light where they are [ours]; 0, or a reference for fidelity: nothing is fixed.
 
     Raises:
         UserError: an option out of range, or one of the latent domain in the pixel domain.
@@ -78,7 +78,7 @@ class Ascent:
             raise UserError(f"ascent.step_size must be positive, got {self.step_size}")
         given = [name for name in LATENT_ONLY if getattr(self, name)]
         if self.domain == "pixel" and given:
-            raise UserError(f"ascent.{given[0]} acts on the images of a prior: leave it out where the domain is pixel")
+            raise UserError(f"ascent.{given[0]} acts on the noise of a prior: leave it out where the domain is pixel")
 
     @property
     def learning_rate(self) -> float:

@@ -184,6 +184,17 @@ def test_fidelity_compares_with_the_reference() -> None:
         enhance(images, None, BRIGHTER, options, reference=reference[:1])
 
 
+@pytest.mark.parametrize("domain", ["latent", "pixel"])
+def test_colours_stay_where_they_are_fixed_and_no_reference_is_given(domain: str) -> None:
+    images, moved = photos(2, 64, 64), []
+    for scale, reference in ((0.0, None), (4.0, None), (4.0, images)):
+        options = Ascent(iterations=3, clip=0.1, domain=domain, color_fix=scale)  # type: ignore[arg-type]
+        results = enhance(images, prior(), BRIGHTER, options, reference=reference)
+        moved.append((torch.stack([result.image for result in results]) - images).mean().abs().item())
+    free, fixed, referred = moved
+    assert free > 0.01 and fixed < 0.05 * free and referred == free
+
+
 def test_the_latent_domain_needs_a_prior() -> None:
     with pytest.raises(UserError, match="set ascent.domain to pixel"):
         enhance(photos(1), None, BRIGHTER)

@@ -6,7 +6,7 @@ from toys import SCHEDULE, photos, prior, unet
 
 from dlmap import DiffusionPrior
 from dlmap.codec import Codec
-from dlmap.domain import Latents, Pixels, pad
+from dlmap.domain import ColorFix, Latents, Pixels, pad
 from dlmap.likelihood import energies, lost_likelihood
 
 
@@ -46,7 +46,7 @@ def test_the_residual_makes_a_lossy_autoencoder_start_at_the_photograph() -> Non
 @torch.no_grad()
 def test_the_colour_fix_holds_what_is_coarse_and_leaves_detail_free() -> None:
     given = photos(2, 64, 48)
-    free, fixed = Latents(prior()), Latents(prior(), color_fix=4)
+    free, fixed = Latents(prior()), ColorFix(Latents(prior()), 4)
     states = free.start(given)
     assert torch.equal(fixed.start(given), states)
     for domain in (free, fixed):
@@ -62,18 +62,17 @@ def test_the_colour_fix_holds_what_is_coarse_and_leaves_detail_free() -> None:
 def test_the_ascent_cannot_buy_a_colour_that_is_fixed() -> None:
     given = photos(1, 32, 32)
     slopes = {}
-    for scale in (0.0, 4.0):
-        domain = Latents(prior(), color_fix=scale)
+    for scale, domain in ((0, Latents(prior())), (4, ColorFix(Latents(prior()), 4))):
         state = domain.start(given).requires_grad_()
         domain.images(state, [0])[:, :, 0].mean().backward()
         slopes[scale] = state.grad.norm()
-    assert slopes[4.0] < 0.15 * slopes[0.0]  # not 0: at the border an average is of fewer pixels
+    assert slopes[4] < 0.15 * slopes[0]  # not 0: at the border an average is of fewer pixels
 
 
 @torch.no_grad()
 def test_the_colour_fix_of_one_image_is_that_image_s() -> None:
     given = photos(3, 30, 37)
-    domain = Latents(latent_prior(), residual=True, color_fix=8)
+    domain = ColorFix(Latents(latent_prior(), residual=True), 8)
     states = domain.start(given)
     torch.testing.assert_close(
         domain.images(states[1:], [1, 2]), given[1:, None].expand(2, 2, -1, -1, -1), rtol=0, atol=1e-5

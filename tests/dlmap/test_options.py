@@ -16,8 +16,7 @@ from mslique import UserError
         ({"noise_weight": -1.0}, "ascent.noise_weight"),
         ({"step_size": 0.0}, "ascent.step_size must be positive"),
         ({"color_fix": -1.0}, "ascent.color_fix must be at least 0"),
-        ({"domain": "pixel", "color_fix": 8.0}, "ascent.color_fix acts on the images"),
-        ({"domain": "pixel", "residual": True}, "ascent.residual acts on the images"),
+        ({"domain": "pixel", "residual": True}, "ascent.residual acts on the noise"),
     ],
 )
 def test_wrong_options_are_named(options: dict[str, object], sentence: str) -> None:
