@@ -115,7 +115,7 @@ def votes(label: str, first: Rows, second: Rows, names: Sequence[str]) -> str:
 
 
 def by_mixture(rows: Sequence[Row], latents: Sequence[str]) -> str:
-    measures = ("SSIM", "FSIM", "witness", "NIQE", "PIQE")
+    measures = ("SSIM", "FSIM", "committee", "witness", "NIQE", "PIQE")
     lines = [f"| mixture | method | {' | '.join(measures)} |", "|---" * (len(measures) + 2) + "|"]
     before = finals(rows, "unchanged")
     for group in unique(row["group"] for row in rows):
@@ -129,9 +129,9 @@ def by_mixture(rows: Sequence[Row], latents: Sequence[str]) -> str:
 def earned(rows: Sequence[Row]) -> str:
     """A line a method: the change of the optimised score, and of the label by the committee that taught it.
 
-    And on how many images a colour has moved so far that it can be seen side by side, and furthest.
+    And on how many images nothing is left of it in 8 bits, or a colour has moved so far that it can be seen side by side.
     """
-    heads = ("method", "quality", "committee", "it rises on", "worst", "colour moves by 1 on", "by 2 on", "furthest")
+    heads = ("method", "quality", "committee", "it rises on", "worst", "nothing changes on", "colour moves by 1 on", "furthest")
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     before = finals(rows, "unchanged")
     for method in unique(row["method"] for row in rows):
@@ -141,8 +141,8 @@ def earned(rows: Sequence[Row]) -> str:
         quality, label = (
             np.array([row[name] - before[key][name] for key, row in after.items()]) for name in ("quality", "committee")
         )
-        color = np.array([row["colour"] for row in after.values()])
-        rises, *moved = (f"{int(yes.sum())} of {len(label)}" for yes in (label > 0, color > 1, color > 2))
+        drift, color = (np.array([row[name] for row in after.values()]) for name in MOVES)
+        rises, *moved = (f"{int(yes.sum())} of {len(label)}" for yes in (label > 0, drift == 0, color > 1))
         cells = (f"{quality.mean():+.1f}", f"{label.mean():+.2f}", rises, f"{label.min():+.1f}", *moved)
         lines.append(f"| {method} | {' | '.join(cells)} | {color.max():.1f} |")
     return "\n".join(lines)
