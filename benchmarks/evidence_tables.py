@@ -129,9 +129,9 @@ def by_mixture(rows: Sequence[Row], latents: Sequence[str]) -> str:
 def earned(rows: Sequence[Row]) -> str:
     """A line a method: the change of the optimised score, and of the label by the committee that taught it.
 
-    And on how many images nothing is left of it in 8 bits, or a colour has moved so far that it can be seen side by side.
+    And on how many images nothing is left in 8 bits, or a colour has moved so far that it can be seen side by side.
     """
-    heads = ("method", "quality", "committee", "it rises on", "worst", "nothing changes on", "colour moves by 1 on", "furthest")
+    heads = ("method", "quality", "committee", "it rises on", "worst", "unchanged", "colour moves by 1 on", "furthest")
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     before = finals(rows, "unchanged")
     for method in unique(row["method"] for row in rows):
