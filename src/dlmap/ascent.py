@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mslique import UserError
 
-from .domain import ColorFix, Domain, Latents, Pixels
+from .domain import ColorFix, Domain, Latents, Pixels, repeated
 from .objective import MAPObjective, Terms
 from .options import PUBLISHED, Ascent, Enhanced
 from .prior import DiffusionPrior
@@ -101,16 +101,9 @@ def _evaluate(
     stacked = torch.stack([states[k] for k in rows]) if len(rows) > 1 else states[rows[0]][None]
     images = domain.images(stacked, rows)
     shape = images.shape[:2]
-    terms = objective(images.flatten(0, 1), _repeated(reference, rows, shape[1]))
+    terms = objective(images.flatten(0, 1), repeated(reference, rows, shape[1]))
     value = terms.value.view(shape) - domain.penalty(stacked, rows)[:, None]
     return images, Terms(terms.quality.view(shape), terms.fidelity.view(shape), value)
-
-
-def _repeated(reference: Tensor, rows: list[int], count: int) -> Tensor:
-    """References (B, 3, H, W) -> those of ``rows``, each ``count`` times in a row; without a copy for a single one."""
-    if len(rows) == 1:
-        return reference[rows[0]].expand(count, -1, -1, -1)
-    return reference[rows].repeat_interleave(count, dim=0)
 
 
 def _better(images: Tensor, terms: Terms) -> tuple[Tensor, Terms]:

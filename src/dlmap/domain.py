@@ -135,7 +135,7 @@ class ColorFix:
     def images(self, states: Tensor, rows: list[int]) -> Tensor:
         free = self.domain.images(states, rows)
         count, images = free.shape[1], free.flatten(0, 1)
-        given = self.coarse[[row for row in rows for _ in range(count)]]
+        given = repeated(self.coarse, rows, count)
         moved = F.interpolate(given - self._shrunk(images), images.shape[-2:], mode="bicubic")
         return (images + moved).clamp(0, 1).unflatten(0, (-1, count))
 
@@ -143,6 +143,13 @@ class ColorFix:
         """Averages over about ``scale`` pixels: (B, 3, H, W) -> (B, 3, h, w)."""
         sides = [max(1, round(side / self.scale)) for side in images.shape[-2:]]
         return F.interpolate(images, sides, mode="bilinear", antialias=True)
+
+
+def repeated(images: Tensor, rows: list[int], count: int) -> Tensor:
+    """Images (B, 3, H, W) -> those of ``rows``, each ``count`` times in a row; without a copy for a single one."""
+    if len(rows) == 1:
+        return images[rows[0]].expand(count, -1, -1, -1)
+    return images[rows].repeat_interleave(count, dim=0)
 
 
 def check_round_trip(prior: DiffusionPrior, latents: Tensor, back: Tensor) -> None:

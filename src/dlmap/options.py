@@ -74,6 +74,8 @@ class Ascent:
         for name, (low, high) in ranges.items():
             if not low <= getattr(self, name) < high:
                 raise UserError(f"ascent.{name} must be at least {low} and below {high}, got {getattr(self, name)}")
+        if 0 < self.color_fix < 1:
+            raise UserError(f"ascent.color_fix is a number of pixels, at least 1, or 0 for none: got {self.color_fix}")
         if self.step_size is not None and not self.step_size > 0:
             raise UserError(f"ascent.step_size must be positive, got {self.step_size}")
         given = [name for name in LATENT_ONLY if getattr(self, name)]

@@ -85,6 +85,7 @@ def test_fidelity_is_to_the_reference(folder: Path, tmp_path: Path, models: list
     assert rows["sub/c.png"]["status"] == "failed" and "no reference" in rows["sub/c.png"]["error"]
     images = [read_image(path)[None] for path in (out / "a.png", reference / "a.webp")]
     assert float(rows["a.png"]["fidelity"]) == pytest.approx(NLPD(levels=5, low=True)(*images).item(), rel=0.02)
+    assert np.abs(pixels(out / "a.png") - pixels(tmp_path / "plain" / "a.png")).max() > 0
     free, fixed = (
         np.abs((pixels(place / "a.png") - pixels(folder / "a.png")).mean(axis=(0, 1))).max()
         for place in (out, tmp_path / "plain")

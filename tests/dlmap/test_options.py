@@ -16,6 +16,7 @@ from mslique import UserError
         ({"noise_weight": -1.0}, "ascent.noise_weight"),
         ({"step_size": 0.0}, "ascent.step_size must be positive"),
         ({"color_fix": -1.0}, "ascent.color_fix must be at least 0"),
+        ({"color_fix": 0.5}, "ascent.color_fix is a number of pixels, at least 1"),
         ({"domain": "pixel", "residual": True}, "ascent.residual acts on the noise"),
     ],
 )
