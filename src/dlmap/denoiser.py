@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from mslique import UserError
 
 from .conditioning import Condition
-from .schedule import Schedule
+from .schedule import Point, Schedule
 from .tiles import Tiling, blended, blended_pullback
 
 PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16}
+SHIFTS = 2
+"""Places of the grid of patches over which a posterior mean is averaged [ours]; 4 gain another 0.07 dB at most."""
 
 
 def best_precision() -> str:
@@ -110,6 +112,22 @@ class Denoiser(nn.Module):
         """Noise prediction at grid index ``i`` in 1..N for latents (B, C, h, w); same shape and dtype."""
         return blended(lambda x: self._predict(x, i), latents, self._tiling(latents))
 
+    def posterior_mean(self, latents: Tensor, level: float) -> Tensor:
+        """E[clean | noisy] for latents (B, C, h, w) that are clean latents plus noise of this standard deviation.
+
+        By Tweedie's formula: with x = alpha latents, (x - sigma eps(x)) / alpha. Where the network sees patches, the
+        mean over SHIFTS places of their grid [ours].
+        """
+        at = self.schedule.at_level(level)
+        timestep = torch.tensor(at.timestep, device=latents.device)
+        shifts = range(0, self.patch, max(1, self.patch // SHIFTS))
+
+        def clean(x: Tensor) -> Tensor:
+            noise = sum(self._noise(at.alpha * x, timestep, at, (k, k)) for k in shifts)
+            return x - level / len(shifts) * noise
+
+        return blended(clean, latents, self._tiling(latents))
+
     def pull(self, latents: Tensor, i: int, cotangent: Tensor) -> tuple[Tensor, Tensor]:
         """The noise prediction, and the product of the cotangent with its Jacobian; all (B, C, h, w).
 
@@ -121,45 +139,44 @@ class Denoiser(nn.Module):
         side = self.tile or max(latents.shape[-2:])
         return Tiling(side, self.margin, self.margin)
 
-    def _predict(self, latents: Tensor, i: int) -> Tensor:
-        out = self._network(latents.to(self.dtype), i)
-        return self._noise(out.to(latents.dtype), latents, i)
-
-    def _network(self, x: Tensor, i: int) -> Tensor:
-        if self.patch == 1:
-            return self._unet(x, i)
-        height, width = x.shape[-2:]
+    def _predict(self, x: Tensor, i: int) -> Tensor:
         # 5 is coprime to the areas 4 and 16: consecutive steps are far apart and every offset occurs
-        top, left = divmod(5 * i % self.patch**2, self.patch)
+        shift = divmod(5 * i % self.patch**2, self.patch)
+        return self._noise(x, self.timesteps[i - 1], self.schedule.point(i), shift)
+
+    def _noise(self, x: Tensor, timestep: Tensor, at: Point, shift: tuple[int, int]) -> Tensor:
+        """eps of x (B, C, h, w); of v by v = alpha eps - sigma x0 (Salimans and Ho 2022)."""
+        out = self._network(x.to(self.dtype), timestep, shift).to(x.dtype)
+        if self.schedule.prediction_type == "epsilon":
+            return out
+        if self.schedule.prediction_type == "v_prediction":
+            return at.alpha * out + at.sigma * x
+        return (x - at.alpha * out) / at.sigma
+
+    def _network(self, x: Tensor, timestep: Tensor, shift: tuple[int, int]) -> Tensor:
+        if self.patch == 1:
+            return self._unet(x, timestep)
+        (height, width), (top, left) = x.shape[-2:], shift
         borders = (left, self.margin - left, top, self.margin - top)
         padded = F.pad(x, borders, mode="reflect" if min(height, width) > self.margin else "replicate")
-        out = F.pixel_shuffle(self._unet(F.pixel_unshuffle(padded, self.patch), i), self.patch)
+        out = F.pixel_shuffle(self._unet(F.pixel_unshuffle(padded, self.patch), timestep), self.patch)
         return out[..., top : top + height, left : left + width]
 
-    def _unet(self, x: Tensor, i: int) -> Tensor:
+    def _unet(self, x: Tensor, timestep: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)
         if self.embedding is None:
-            return self._call(x, i)
+            return self._call(x, timestep)
         embedding = self.embedding.repeat_interleave(len(x), dim=0)
         if self.guidance_scale is None:
-            return self._call(x, i, encoder_hidden_states=embedding)
-        without, given = self._call(torch.cat([x, x]), i, encoder_hidden_states=embedding).chunk(2)
+            return self._call(x, timestep, encoder_hidden_states=embedding)
+        without, given = self._call(torch.cat([x, x]), timestep, encoder_hidden_states=embedding).chunk(2)
         return without + self.guidance_scale * (given - without)
 
-    def _call(self, x: Tensor, i: int, **condition: Tensor) -> Tensor:
+    def _call(self, x: Tensor, timestep: Tensor, **condition: Tensor) -> Tensor:
         key, start = (x.shape, torch.is_grad_enabled()), time.perf_counter()
-        out: Tensor = self.unet(x, self.timesteps[i - 1], **condition).sample
+        out: Tensor = self.unet(x, timestep, **condition).sample
         if self._compiled is not None and key not in self._compiled:
             self._compiled.add(key)
             kind = "with" if key[1] else "without"
             rank_zero_info(f"torch.compile: {time.perf_counter() - start:.0f} s for {tuple(x.shape)} {kind} gradient")
         return out
-
-    def _noise(self, out: Tensor, x: Tensor, i: int) -> Tensor:
-        """Convert the network's output to eps (v: Salimans and Ho 2022, v = alpha eps - sigma x0)."""
-        alpha, sigma = self.schedule.alphas[i], self.schedule.sigmas[i]
-        if self.schedule.prediction_type == "epsilon":
-            return out
-        if self.schedule.prediction_type == "v_prediction":
-            return alpha * out + sigma * x
-        return (x - alpha * out) / sigma

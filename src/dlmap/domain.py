@@ -9,7 +9,7 @@ from torch import Tensor
 from mslique import UserError
 
 from .likelihood import energies, lost_likelihood
-from .prior import DiffusionPrior
+from .prior import DiffusionPrior, pad
 
 ROUND_TRIP = 1e-3
 """Largest root-mean-square error of latents, which are about 1, that went to the noise and back [ours]: of pixels an
@@ -172,11 +172,3 @@ def check_round_trip(prior: DiffusionPrior, latents: Tensor, back: Tensor) -> No
 
 def _norms(noise: Tensor) -> Tensor:
     return noise.flatten(-3).norm(dim=-1)[..., None, None, None]
-
-
-def pad(images: Tensor, multiple: int) -> Tensor:
-    """Extend (B, 3, H, W) at the right and bottom to the next multiple: by reflection, if too small by its edge."""
-    height, width = images.shape[-2:]
-    bottom, right = -height % multiple, -width % multiple
-    mode = "reflect" if bottom < height and right < width else "replicate"
-    return F.pad(images, (0, right, 0, bottom), mode=mode)

@@ -3,6 +3,7 @@
 import warnings
 
 import torch
+import torch.nn.functional as F
 from diffusers import SchedulerMixin, UNet2DConditionModel, UNet2DModel
 from torch import Tensor, nn
 
@@ -211,6 +212,32 @@ class DiffusionPrior(nn.Module):
         budget = SHARE * free_bytes(noise.device) if self.memory_budget is None else 1e9 * self.memory_budget
         return min(calls, int(budget / max(OVERHEAD * self._bytes_a_call[key], 1)))
 
+    def denoise(self, images: Tensor, level: float) -> Tensor:
+        """The prior's posterior mean of images in which it takes ``level`` for noise, in one network call.
+
+        E[x0 | x0 + level n = x] by Tweedie's formula (Robbins 1956; Efron 2011): x - denoise(x) is -level^2 times the
+        gradient of the log density of the noisy images. Of a latent prior the latents are denoised, and what the
+        autoencoder loses of the images is added back.
+
+        Args:
+            images: (B, 3, H, W) in [0, 1], of any size; differentiable in them.
+            level: sigma / alpha, the noise's standard deviation where clean latents (pixels in [-1, 1]) have the scale
+                that the prior was trained with: 0.1 is 12.75 levels of 8 bits in pixel space.
+
+        Returns:
+            (B, 3, H, W) in [0, 1].
+
+        Raises:
+            UserError: the prior was not trained at this level.
+        """
+        height, width = images.shape[-2:]
+        padded = pad(images, self.multiple)
+        latents = self.encode(padded)
+        clean = self.decode(self.denoiser.posterior_mean(latents, level))
+        if not isinstance(self.codec, Identity):
+            clean = clean + padded - self.decode(latents)
+        return clean[..., :height, :width].clamp(0, 1)
+
     def invert(self, images: Tensor) -> Tensor:
         """f^-1: images (B, 3, H, W) in [0, 1] -> the solver's noise state (B, 2, C, h, w)."""
         with torch.no_grad():
@@ -219,3 +246,11 @@ class DiffusionPrior(nn.Module):
     def generate(self, noise: Tensor) -> Tensor:
         """f: noise state (B, 2, C, h, w) -> images (B, 3, H, W) in [0, 1]; differentiable."""
         return self.decode(self.sample(noise)[:, 0])
+
+
+def pad(images: Tensor, multiple: int) -> Tensor:
+    """Extend (B, 3, H, W) at the right and bottom to the next multiple: by reflection, if too small by its edge."""
+    height, width = images.shape[-2:]
+    bottom, right = -height % multiple, -width % multiple
+    mode = "reflect" if bottom < height and right < width else "replicate"
+    return F.pad(images, (0, right, 0, bottom), mode=mode)

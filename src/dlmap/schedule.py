@@ -5,13 +5,16 @@
 | alphas[i] | alpha_i = sqrt(abar_i) | share of the signal |
 | sigmas[i] | sigma_i = sqrt(1 - abar_i) | standard deviation of the noise |
 | timesteps[i - 1] | t_i | what the network is told at grid index i = 1..N |
+| levels[t] | sigma_t / alpha_t | noise level of training timestep t, in units of the data |
 
 Index 0 is the data, index N the noise.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from diffusers import DDIMScheduler, SchedulerMixin
 
@@ -22,10 +25,19 @@ SPACINGS = ("leading", "trailing", "linspace")
 
 
 @dataclass(frozen=True)
+class Point:
+    """A place on the schedule: what the network is told, and the shares of signal and noise there."""
+
+    timestep: float
+    alpha: float
+    sigma: float
+
+
+@dataclass(frozen=True)
 class Schedule:
     """alphas and sigmas have N + 1 entries, from data to noise; timesteps has N, ascending.
 
-    ``grid_steps`` is N, or more for the low-noise part of a longer grid.
+    ``grid_steps`` is N, or more for the low-noise part of a longer grid; ``levels`` are those of all training timesteps.
     """
 
     timesteps: tuple[int, ...]
@@ -33,10 +45,28 @@ class Schedule:
     sigmas: tuple[float, ...]
     prediction_type: str
     grid_steps: int
+    levels: tuple[float, ...]
 
     @property
     def num_steps(self) -> int:
         return len(self.timesteps)
+
+    def point(self, i: int) -> Point:
+        """Grid index ``i`` in 1..N."""
+        return Point(self.timesteps[i - 1], self.alphas[i], self.sigmas[i])
+
+    def at_level(self, level: float) -> Point:
+        """Where sigma / alpha is ``level``, between the trained timesteps in proportion to its logarithm [ours].
+
+        Raises:
+            UserError: the model was not trained at such a level.
+        """
+        lowest, highest = self.levels[0], self.levels[-1]
+        if not lowest <= level <= highest:
+            raise UserError(f"this prior knows noise levels from {lowest:.4g} to {highest:.4g}, got {level:.4g}")
+        timestep = float(np.interp(math.log(level), np.log(self.levels), range(len(self.levels))))
+        alpha = 1 / math.hypot(1, level)
+        return Point(timestep, alpha, level * alpha)
 
     def ddim(self, i: int) -> tuple[float, float]:
         """(a, b) of the DDIM step i -> i - 1, x <- a x + b eps (Song et al. 2021, eq. 12 with eta = 0)."""
@@ -81,13 +111,16 @@ def make_schedule(scheduler: SchedulerMixin, num_steps: int, spacing: str | None
         raise UserError("the scheduler's betas are negative or not finite: its scheduler_config.json is damaged")
     abar = torch.stack([ddim.final_alpha_cumprod, *ddim.alphas_cumprod[timesteps]]).double()
     alphas, sigmas = abar.sqrt().tolist(), (1 - abar).clamp_min(0).sqrt().tolist()
+    trained = ddim.alphas_cumprod.double()
+    levels = ((1 - trained) / trained)[trained > 0].sqrt().tolist()
     if alphas[0] == alphas[1]:
         timesteps, alphas, sigmas = timesteps[1:], alphas[1:], sigmas[1:]
     if not timesteps:
         raise UserError(f"num_steps {num_steps} leaves no step of this grid but one of zero length: take more steps")
     if alphas[-1] == 0:
         raise UserError("this scheduler ends in pure noise (zero terminal SNR), which cannot be inverted exactly")
-    return Schedule(tuple(timesteps), tuple(alphas), tuple(sigmas), config.prediction_type, len(timesteps))
+    grid = tuple(timesteps), tuple(alphas), tuple(sigmas)
+    return Schedule(*grid, config.prediction_type, len(timesteps), tuple(levels))
 
 
 def _as_ddim(scheduler: SchedulerMixin, spacing: str | None) -> DDIMScheduler:

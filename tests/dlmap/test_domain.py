@@ -6,7 +6,7 @@ from toys import SCHEDULE, photos, prior, unet
 
 from dlmap import DiffusionPrior
 from dlmap.codec import Codec
-from dlmap.domain import ColorFix, Latents, Pixels, pad
+from dlmap.domain import ColorFix, Latents, Pixels
 from dlmap.likelihood import energies, lost_likelihood
 
 
@@ -14,11 +14,6 @@ def latent_prior() -> DiffusionPrior:
     network = unet(1)
     network = type(network).from_config({**network.config, "in_channels": 4, "out_channels": 4})
     return DiffusionPrior(network, Codec(vae()), DDIMScheduler(**SCHEDULE), num_steps=3)
-
-
-def test_padding_reflects() -> None:
-    image = torch.arange(6.0).view(1, 1, 1, 6).expand(1, 3, 6, 6)
-    assert pad(image, 4)[0, 0, 0].tolist() == [0, 1, 2, 3, 4, 5, 4, 3]
 
 
 def test_pixels_stay_in_range() -> None:

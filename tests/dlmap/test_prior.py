@@ -8,7 +8,7 @@ from toys import SCHEDULE, photos, prior, save_prior, unet, vae
 
 from dlmap import DiffusionPrior
 from dlmap.activations import OVERHEAD
-from dlmap.prior import GRADIENTS
+from dlmap.prior import GRADIENTS, pad
 from dlmap.solvers import SOLVERS, generate
 from mslique import UserError
 
@@ -184,3 +184,8 @@ def test_wrong_options_of_the_gradient_are_named() -> None:
         prior(gradient="none")
     with pytest.raises(UserError, match="memory_budget must be a number of GB, got -1"):
         prior(memory_budget=-1)
+
+
+def test_padding_reflects() -> None:
+    image = torch.arange(6.0).view(1, 1, 1, 6).expand(1, 3, 6, 6)
+    assert pad(image, 4)[0, 0, 0].tolist() == [0, 1, 2, 3, 4, 5, 4, 3]

@@ -18,9 +18,8 @@ STEPS = (20, 40, 80, 160, 320)
 def smooth(num_steps: int) -> Schedule:
     """Equal steps of the angle whose cosine and sine are signal and noise: no rounding to whole timesteps."""
     angles = torch.linspace(0.03, 1.5, num_steps + 1, dtype=torch.float64)
-    return Schedule(
-        tuple(range(num_steps)), tuple(angles.cos().tolist()), tuple(angles.sin().tolist()), "epsilon", num_steps
-    )
+    alphas, sigmas = tuple(angles.cos().tolist()), tuple(angles.sin().tolist())
+    return Schedule(tuple(range(num_steps)), alphas, sigmas, "epsilon", num_steps, tuple(angles.tan().tolist()))
 
 
 def ddim(grid: Schedule, x: Tensor) -> Tensor:
