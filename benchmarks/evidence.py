@@ -136,7 +136,7 @@ def traced(images: Tensor, prior: DiffusionPrior | None, objective: MAPObjective
 
 def ascended(images: Tensor, model: MAPEnhancer) -> list[Result]:
     """Of every image (B, 3, H, W) what the model makes of it."""
-    results = enhance(images, model.prior, model.objective, model.ascent)
+    results = enhance(images, model.prior, model.objective, model.stages)
     best = [max(range(len(r.objective)), key=r.objective.__getitem__) for r in results]
     drift = 255 * (torch.stack([r.image for r in results]) - images).square().flatten(1).mean(dim=1).sqrt()
     return [
@@ -177,7 +177,7 @@ class Evidence:
             name = f"latent MAP, {SOLVERS[type(model.prior.solver).__name__]}"
             self.models[name if name not in self.models else f"{name} ({config.stem})"] = model
         first = next(iter(self.models.values()))
-        self.objective, self.target = first.objective, first.ascent.target
+        self.objective, self.target = first.objective, first.stages[0].target
         training = list_images(options.training)[: 2 if options.quick else None]
         self.judges: dict[str, Measure] = judges(options.witness, training)
         self.distances: dict[str, Distance] = distances()

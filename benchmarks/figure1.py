@@ -45,13 +45,16 @@ def main(args: Sequence[str] | None = None) -> int:
     model = load(options.config)
     witness = MSLIQE.from_pretrained(options.witness).eval()
     pixel = Ascent(
-        iterations=options.pixel_iterations, step_size=options.pixel_step, target=model.ascent.target, domain="pixel"
+        iterations=options.pixel_iterations,
+        step_size=options.pixel_step,
+        target=model.stages[-1].target,
+        domain="pixel",
     )
     rows = []
     for path in options.photos:
         image = read_image(path)
         row = {"input": measured(image, image, model, witness)}
-        for name, weight, ascent in problems(options.weights, pixel, model.ascent):
+        for name, weight, ascent in problems(options.weights, pixel, model.stages[-1]):
             model.objective.fidelity_weight = weight
             (result,) = enhance(image[None], model.prior, model.objective, ascent)
             row[name] = measured(result.image, image, model, witness)

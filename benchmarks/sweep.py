@@ -87,7 +87,7 @@ def tried(
     start, traces = time.monotonic(), []
     for k in range(0, len(inputs), BATCH):
         images = torch.stack([one.image for one in inputs[k : k + BATCH]])
-        traces += traced(images, model.prior, model.objective, model.ascent)
+        traces += traced(images, model.prior, model.objective, model.stages)
     seconds = (time.monotonic() - start) / len(inputs)
     rows = [judged(one, trace, of_images, to_clean) for one, trace in zip(inputs, traces, strict=True)]
     return rows, seconds

@@ -1,8 +1,7 @@
-"""Gradient ascent on the MAP objective, in the noise space of a diffusion prior or on pixels."""
+"""Gradient ascent on the MAP objective, in one stage or in several."""
 
-import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -10,10 +9,11 @@ from torch import Tensor, nn
 
 from mslique import UserError
 
-from .domain import ColorFix, Domain, Latents, Pixels, repeated
+from .domain import Bands, ColorFix, Domain, Latents, Pixels, repeated
 from .objective import MAPObjective, Terms
 from .options import PUBLISHED, Ascent, Enhanced
 from .prior import DiffusionPrior
+from .steps import ClippedMomentum, Steps, TrustRegion
 
 Progress = Callable[[int, list[float]], None]
 """Called after every evaluation with the number of steps taken and the objective of each image still moving."""
@@ -24,7 +24,7 @@ def enhance(
     images: Tensor,
     prior: DiffusionPrior | None,
     objective: MAPObjective,
-    ascent: Ascent = PUBLISHED,
+    ascent: Ascent | Sequence[Ascent] = PUBLISHED,
     progress: Progress | None = None,
     reference: Tensor | None = None,
 ) -> list[Enhanced]:
@@ -38,25 +38,55 @@ def enhance(
     Args:
         images: (B, 3, H, W) in [0, 1]; any size, padded by reflection for the prior and cropped back.
         prior: the diffusion model; None will do in the pixel domain.
-        reference: (B, 3, H, W), what fidelity compares with; None: the images. For instance the photographs, where the
-            images are the output of another enhancer. Colours are not fixed then, so that they can move towards it.
+        ascent: options; of several ascents each starts from the images that the one before returned.
+        reference: (B, 3, H, W), what fidelity compares with; None: the images, in all stages. For instance the
+            photographs, where the images are the output of another enhancer. Colours are not fixed then, so that they
+            can move towards it.
 
     Raises:
         RuntimeError: called under ``torch.inference_mode``, where no gradient exists.
-        UserError: no prior in the latent domain, or a reference of another shape.
+        UserError: no prior outside of the pixel domain, no ascent, or a reference of another shape.
         NotInverted: the inversion does not lead back to the images.
     """
     if torch.is_inference_mode_enabled():
         raise RuntimeError("enhance() needs gradients, which torch.inference_mode() makes impossible: leave it")
-    domain: Domain = Pixels() if ascent.domain == "pixel" else _latents(prior, ascent)
-    if ascent.color_fix and reference is None:
-        domain = ColorFix(domain, ascent.color_fix)
-    reference = images if reference is None else reference
-    if reference.shape != images.shape:
-        shapes = f"{tuple(reference.shape)} and {tuple(images.shape)}"
+    target = images if reference is None else reference
+    if target.shape != images.shape:
+        shapes = f"{tuple(target.shape)} and {tuple(images.shape)}"
         raise UserError(f"references and images must have the same shape, got {shapes}: resize the references")
+    stages = [ascent] if isinstance(ascent, Ascent) else list(ascent)
+    if not stages:
+        raise UserError("the list of ascents is empty: give one at least")
+    results: list[Enhanced] = []
+    for number, stage in enumerate(stages):
+        domain = _domain(prior, stage, fixed=reference is None)
+        found = _ascend(images, target, domain, objective, stage, progress)
+        results = [one.then(two) for one, two in zip(results, found, strict=True)] if number else found
+        images = torch.stack([one.image for one in results]).to(images)
+    return results
+
+
+def _domain(prior: DiffusionPrior | None, ascent: Ascent, fixed: bool) -> Domain:
+    domain: Domain = Pixels()
+    if ascent.domain != "pixel":
+        if prior is None:
+            raise UserError(f"the domain {ascent.domain} needs a prior: give one, or set ascent.domain to pixel")
+        latent = ascent.domain == "latent"
+        domain = Latents(prior, ascent.residual) if latent else Bands(prior, ascent.levels, ascent.gains)
+    return ColorFix(domain, ascent.color_fix) if ascent.color_fix and fixed else domain
+
+
+def _ascend(
+    images: Tensor,
+    reference: Tensor,
+    domain: Domain,
+    objective: MAPObjective,
+    ascent: Ascent,
+    progress: Progress | None,
+) -> list[Enhanced]:
+    """One stage."""
     states = [nn.Parameter(state) for state in domain.start(images)]
-    optimizer = _optimizer(states, ascent)
+    steps = _steps(states, domain, ascent)
     results = [Enhanced(image.cpu()) for image in images]
     moving = list(range(len(images)))
     for iteration in range(ascent.iterations + 1):
@@ -64,33 +94,29 @@ def enhance(
             candidates, terms = _evaluate(states, moving, reference, domain, objective)
         finite = terms.value.isfinite().all(dim=1).tolist()
         chosen, better = _better(candidates, terms)
-        _record(results, moving, finite, chosen, better, ascent.keep)
+        _record(results, moving, finite, chosen, better)
         if progress is not None:
             progress(iteration, better.value.tolist())
         reached = (better.quality >= ascent.target).tolist()
-        go_on = [ok and not done for ok, done in zip(finite, reached, strict=True)]
-        if iteration == ascent.iterations or not any(go_on):
+        go_on = [row for row, (ok, done) in enumerate(zip(finite, reached, strict=True)) if ok and not done]
+        if iteration == ascent.iterations or not go_on:
             break
-        gain = terms.value[torch.tensor(go_on)].sum()
-        del candidates, chosen, terms, better  # for a large photograph hundreds of megabytes
-        gain.neg().backward()
-        stopped = [k for k, stay in zip(moving, go_on, strict=True) if not stay]
-        moving = [k for k in moving if k not in stopped]
-        _release(states, stopped, optimizer)
-        _step(states, moving, optimizer, domain, ascent)
-    return results
+        terms.value[go_on].sum().neg().backward()
+        values, candidates = terms.value[go_on].sum(dim=1), _rows(candidates.detach(), go_on)
+        del chosen, terms, better  # for a large photograph hundreds of megabytes
+        going = [moving[row] for row in go_on]
+        steps.release([k for k in moving if k not in going])
+        moving = steps.move(going, values, candidates)
+        steps.release([k for k in going if k not in moving])
+        if not moving:
+            break
+    return [_kept(result, image, ascent.margin) for result, image in zip(results, images, strict=True)]
 
 
-def _latents(prior: DiffusionPrior | None, ascent: Ascent) -> Latents:
-    if prior is None:
-        raise UserError("the latent domain needs a prior: give one, or set ascent.domain to pixel")
-    return Latents(prior, ascent.residual, ascent.noise_weight, ascent.renormalise, ascent.tied)
-
-
-def _optimizer(states: list[nn.Parameter], ascent: Ascent) -> torch.optim.Optimizer:
-    if ascent.optimizer == "adam":
-        return torch.optim.Adam(states, lr=ascent.learning_rate, betas=(ascent.momentum, 0.999), foreach=False)
-    return torch.optim.SGD(states, lr=ascent.learning_rate, momentum=ascent.momentum, foreach=False)
+def _steps(states: list[nn.Parameter], domain: Domain, ascent: Ascent) -> Steps:
+    if ascent.radius is not None:
+        return TrustRegion(states, domain, ascent.radius)
+    return ClippedMomentum(states, domain, ascent.step_size, ascent.momentum, ascent.clip)
 
 
 def _evaluate(
@@ -102,8 +128,11 @@ def _evaluate(
     images = domain.images(stacked, rows)
     shape = images.shape[:2]
     terms = objective(images.flatten(0, 1), repeated(reference, rows, shape[1]))
-    value = terms.value.view(shape) - domain.penalty(stacked, rows)[:, None]
-    return images, Terms(terms.quality.view(shape), terms.fidelity.view(shape), value)
+    return images, Terms(terms.quality.view(shape), terms.fidelity.view(shape), terms.value.view(shape))
+
+
+def _rows(images: Tensor, rows: list[int]) -> Tensor:
+    return images if len(rows) == len(images) else images[rows]
 
 
 def _better(images: Tensor, terms: Terms) -> tuple[Tensor, Terms]:
@@ -114,41 +143,26 @@ def _better(images: Tensor, terms: Terms) -> tuple[Tensor, Terms]:
     return images[rows, best], chosen
 
 
-def _record(
-    results: list[Enhanced], moving: list[int], finite: list[bool], images: Tensor, terms: Terms, keep: str
-) -> None:
+def _record(results: list[Enhanced], moving: list[int], finite: list[bool], images: Tensor, terms: Terms) -> None:
     """Put image and values of every finite candidate into its result; warn of the others."""
     for row, k in enumerate(moving):
         if finite[row]:
             values = (terms.quality[row].item(), terms.fidelity[row].item(), terms.value[row].item())
-            results[k] = results[k].after(images[row], *values, keep)
+            results[k] = results[k].after(images[row], *values)
             continue
         seen = len(results[k].quality)
-        kept = f"the {keep} image so far is kept" if seen else "the image is returned as it was given"
+        kept = "the best image so far is kept" if seen else "the image is returned as it was given"
         note = f"the objective is not finite at step {seen}; {kept}"
-        results[k] = replace(results[k], note=note)
+        results[k] = results[k].noted(note)
         warnings.warn(f"image {k} of the batch: {note}", stacklevel=3)
 
 
-def _release(states: list[nn.Parameter], stopped: list[int], optimizer: torch.optim.Optimizer) -> None:
-    """Images that have stopped give back their gradient, without which the optimiser passes them over, and momentum."""
-    for k in stopped:
-        optimizer.state.pop(states[k], None)
-        states[k].grad = None
-
-
-def _step(
-    states: list[nn.Parameter], moving: list[int], optimizer: torch.optim.Optimizer, domain: Domain, ascent: Ascent
-) -> None:
-    for k in moving:
-        gradient = states[k].grad
-        if ascent.tied and gradient is not None:
-            gradient.copy_(gradient.sum(dim=0, keepdim=True).expand_as(gradient))
-        if ascent.clip_algorithm == "norm":
-            torch.nn.utils.clip_grad_norm_(states[k], ascent.clip * math.sqrt(states[k].numel()), foreach=False)
-        else:
-            torch.nn.utils.clip_grad_value_(states[k], ascent.clip, foreach=False)
-    optimizer.step()
-    optimizer.zero_grad()
-    for k in moving:
-        domain.project(states[k].data, k)
+def _kept(result: Enhanced, image: Tensor, margin: float) -> Enhanced:
+    """The result with its number of evaluations; or the image as it was given, if the objective gained too little."""
+    result = replace(result, stages=(len(result.quality),))
+    gain = max(result.objective) - result.objective[0] if result.objective else margin
+    if gain >= margin:
+        return result
+    left = replace(result, image=image.cpu())
+    # one that stopped at once has reached its target: no gain was asked for
+    return left if result.iterations == 0 else left.noted(f"left as it was: {gain:.2g} points are less than the margin")

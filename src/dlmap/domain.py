@@ -1,5 +1,7 @@
-"""What the ascent moves: the noise of a diffusion prior (latent MAP), or the pixels (pixel MAP, direct ascent)."""
+"""What an ascent moves: the noise of a diffusion prior, pixels, or the gains of the bands into which it splits them."""
 
+import math
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -8,7 +10,6 @@ from torch import Tensor
 
 from mslique import UserError
 
-from .likelihood import energies, lost_likelihood
 from .prior import DiffusionPrior, pad
 
 ROUND_TRIP = 1e-3
@@ -21,7 +22,12 @@ class NotInverted(UserError):
 
 
 class Domain(Protocol):
-    """A map from states, which the ascent moves, to images; for one batch, told at the start."""
+    """A map from states, which the ascent moves, to images; for one batch, told at the start.
+
+    ``speed``: by about how many levels of 8 bits a picture moves where its state moves by 1, both root mean squares.
+    """
+
+    speed: float
 
     def start(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) in [0, 1] -> the states (B, ...) that give them back."""
@@ -29,10 +35,6 @@ class Domain(Protocol):
 
     def images(self, states: Tensor, rows: list[int]) -> Tensor:
         """States of the images ``rows`` of the batch -> K images of each, (len(rows), K, 3, H, W) in [0, 1]."""
-        ...
-
-    def penalty(self, states: Tensor, rows: list[int]) -> Tensor:
-        """What is taken off the objective of each image because of its state, (len(rows),)."""
         ...
 
     def project(self, state: Tensor, row: int) -> None:
@@ -43,14 +45,13 @@ class Domain(Protocol):
 class Pixels:
     """The state is the image itself, kept in [0, 1]."""
 
+    speed = 255.0
+
     def start(self, images: Tensor) -> Tensor:
         return images.clone()
 
     def images(self, states: Tensor, rows: list[int]) -> Tensor:
         return states[:, None]
-
-    def penalty(self, states: Tensor, rows: list[int]) -> Tensor:
-        return states.new_zeros(len(rows))
 
     def project(self, state: Tensor, row: int) -> None:
         state.clamp_(0, 1)
@@ -64,21 +65,14 @@ class Latents:
     Args:
         prior: the exactly invertible map.
         residual: add x0 - decode(encode(x0)), what the autoencoder loses of the photograph, to every image [ours].
-        noise_weight: of the penalty :func:`lost_likelihood`.
-        renormalise: give each of the two sequences its norm at the start after every step.
-        single: decode the first image of the pair only.
     """
 
-    def __init__(
-        self,
-        prior: DiffusionPrior,
-        residual: bool = False,
-        noise_weight: float = 0.0,
-        renormalise: bool = False,
-        single: bool = False,
-    ) -> None:
-        self.prior, self.residual, self.noise_weight, self.renormalise = prior, residual, noise_weight, renormalise
-        self.single = single
+    speed = 4 * 127.5
+    """Latents, and pixels of a pixel-space prior, have a scale of about 1; four times that, so that a first step that
+    is too long is the exception."""
+
+    def __init__(self, prior: DiffusionPrior, residual: bool = False) -> None:
+        self.prior, self.residual = prior, residual
 
     @torch.no_grad()
     def start(self, images: Tensor) -> Tensor:
@@ -88,8 +82,6 @@ class Latents:
         self.lost = images - self._cropped(self.prior.decode(latents)) if self.residual else None
         noise = self.prior.invert_latents(latents)
         self.unchecked: Tensor | None = latents
-        self.norms = _norms(noise) if self.renormalise else None
-        self.energies = energies(noise) if self.noise_weight else None
         return noise
 
     def images(self, states: Tensor, rows: list[int]) -> Tensor:
@@ -97,21 +89,61 @@ class Latents:
         if self.unchecked is not None:  # the first images are generated from the start itself: the check is free
             check_round_trip(self.prior, self.unchecked[rows], latents.detach())
             self.unchecked = None
-        latents = latents[:, :1] if self.single else latents
         images = self._cropped(self.prior.decode(latents.flatten(0, 1))).unflatten(0, latents.shape[:2])
         return images if self.lost is None else (images + self.lost[rows, None]).clamp(0, 1)
 
-    def penalty(self, states: Tensor, rows: list[int]) -> Tensor:
-        if self.energies is None:
-            return states.new_zeros(len(rows))
-        return self.noise_weight * lost_likelihood(states, self.energies[rows])
-
     def project(self, state: Tensor, row: int) -> None:
-        if self.norms is not None:
-            state.mul_(self.norms[row] / _norms(state))
+        pass
 
     def _cropped(self, images: Tensor) -> Tensor:
         return images[..., : self.size[0], : self.size[1]]
+
+
+class Bands:
+    """One number for each of K bands into which the prior splits the image: how far the band's gain moves the picture.
+
+    With D_k the posterior mean of the image x at the k-th noise level, D_0 = x, the bands are b_k = D_{k-1} - D_k: what
+    the prior takes for noise at the k-th level and not yet at the one before. An image is
+
+        x + sum_k g_k b_k,   g_k = state_k / (255 rms(b_k)),
+
+    so that a gain of -1 takes a band away (denoising, by Tweedie's formula a step up the prior's log density) and one
+    above 0 raises it (sharpening, away from the denoised image). A multi-scale decomposition as for manipulating detail
+    (Farbman et al. 2008), its filter the prior; x - D(x) is also the gradient of RED (Romano et al. 2017) [ours].
+
+    The prior is called at the start alone: an iteration costs no call of the network.
+
+    Args:
+        prior: whose posterior means are taken.
+        levels: K noise levels, ascending (:meth:`DiffusionPrior.denoise`).
+        gains: bounds of g.
+    """
+
+    def __init__(self, prior: DiffusionPrior, levels: Sequence[float], gains: tuple[float, float]) -> None:
+        self.prior, self.levels, self.gains = prior, levels, gains
+        self.speed = math.sqrt(len(levels))  # as if the bands were orthogonal, which they nearly are
+
+    @torch.no_grad()
+    def start(self, images: Tensor) -> Tensor:
+        self.given, self.bands, finer = images, [], images
+        for level in self.levels:
+            coarser = self.prior.denoise(images, level)
+            self.bands.append(finer - coarser)
+            finer = coarser
+        sizes = [255 * band.square().mean(dim=(1, 2, 3)).sqrt() for band in self.bands]
+        self.sizes = torch.stack(sizes, dim=1)
+        return torch.zeros_like(self.sizes)
+
+    def images(self, states: Tensor, rows: list[int]) -> Tensor:
+        gains = states / self.sizes[rows].clamp_min(torch.finfo(states.dtype).tiny)
+        image = repeated(self.given, rows, 1)
+        for band, gain in zip(self.bands, gains.unbind(dim=1), strict=True):
+            image = image + gain[:, None, None, None] * repeated(band, rows, 1)
+        return image.clamp(0, 1)[:, None]
+
+    def project(self, state: Tensor, row: int) -> None:
+        low, high = self.gains
+        state.copy_(state.clamp(low * self.sizes[row], high * self.sizes[row]))
 
 
 class ColorFix:
@@ -126,7 +158,7 @@ class ColorFix:
 
     def __init__(self, domain: Domain, scale: float) -> None:
         self.domain, self.scale = domain, scale
-        self.penalty, self.project = domain.penalty, domain.project
+        self.speed, self.project = domain.speed, domain.project
 
     def start(self, images: Tensor) -> Tensor:
         self.coarse = self._shrunk(images)
@@ -168,7 +200,3 @@ def check_round_trip(prior: DiffusionPrior, latents: Tensor, back: Tensor) -> No
             f" {prior.schedule.num_steps} steps: take coupling float64, precision float32, spacing trailing or fewer"
             " steps"
         )
-
-
-def _norms(noise: Tensor) -> Tensor:
-    return noise.flatten(-3).norm(dim=-1)[..., None, None, None]

@@ -21,7 +21,8 @@ class Entry:
 
     ``output`` is the path of the result below the output folder, ``key`` stands for the
     content of the input and all options that change the result (empty: unknown). ``quality``, ``fidelity`` and
-    ``objective`` have one value per evaluation of the ascent, the starting point first.
+    ``objective`` have one value per evaluation of the ascents, of which each has as many as ``stages`` says, its
+    starting point first.
     """
 
     row: Row
@@ -30,6 +31,7 @@ class Entry:
     quality: list[float] = field(default_factory=list)
     fidelity: list[float] = field(default_factory=list)
     objective: list[float] = field(default_factory=list)
+    stages: list[int] = field(default_factory=list)
 
 
 class Journal:

@@ -37,7 +37,7 @@ class MAPEnhancer(L.LightningModule):
         prior: the diffusion model; None where the ascent moves pixels.
         objective: what is maximised.
         output: folder for the images, results.csv and report.html (``--output``).
-        ascent: options of the ascent.
+        ascent: options of the ascent, or a list of several, each of which starts where the one before ended.
         format: of the results: "png" (without loss), or "input", that of each photograph (JPEG at quality 95).
         metadata: whether the results carry the photographs' EXIF (without orientation) and XMP.
         report: whether report.html is written.
@@ -48,13 +48,14 @@ class MAPEnhancer(L.LightningModule):
         prior: DiffusionPrior | None,
         objective: MAPObjective,
         output: str = "enhanced",
-        ascent: Ascent = PUBLISHED,
+        ascent: Ascent | list[Ascent] = PUBLISHED,
         format: Literal["png", "input"] = "png",
         metadata: bool = False,
         report: bool = True,
     ) -> None:
         super().__init__()
-        self.prior, self.objective, self.output, self.ascent = prior, objective, Path(output), ascent
+        self.prior, self.objective, self.output = prior, objective, Path(output)
+        self.stages = ascent if isinstance(ascent, list) else [ascent]
         self.keep_format, self.metadata, self.report = format == "input", metadata, report
         self.journal, self.stop = Journal(self.output), Stop()
         self._inverts = False
@@ -113,7 +114,8 @@ class MAPEnhancer(L.LightningModule):
         references = [photo.reference for photo in photos if photo.reference is not None]
         reference = torch.stack(references).to(self.device) if references else None
         results = self._ascend(images, reference)
-        after = [to_grey(r.image) if one.grey else r.image for r, one in zip(results, decoded, strict=True)]
+        grey = [to_grey(r.image) if one.grey else r.image for r, one in zip(results, decoded, strict=True)]
+        after = [image.mul(255).round() / 255 for image in grey]  # the file is what is scored
         with torch.no_grad():
             before = self.objective.quality(images).tolist()
             final = self.objective(torch.stack(after).to(self.device), images if reference is None else reference)
@@ -123,13 +125,14 @@ class MAPEnhancer(L.LightningModule):
         return [success(*part, seconds) for part in parts]
 
     def _ascend(self, images: Tensor, reference: Tensor | None) -> list[Enhanced]:
-        with tqdm(total=self.ascent.iterations, desc="ascent", leave=False, position=1, disable=None) as bar:
+        total = sum(stage.iterations + 1 for stage in self.stages)
+        with tqdm(total=total, desc="ascent", leave=False, position=1, disable=None) as bar:
 
             def progress(iteration: int, values: list[float]) -> None:
-                bar.update(iteration - bar.n)
+                bar.update()
                 bar.set_postfix(objective=f"{sum(values) / len(values):.2f}")
 
-            return enhance(images, self.prior, self.objective, self.ascent, progress, reference)
+            return enhance(images, self.prior, self.objective, self.stages, progress, reference)
 
 
 def _never() -> bool:

@@ -8,83 +8,81 @@ from torch import Tensor
 
 from mslique import UserError
 
-STEP_SIZES = {"sgd": 2.0, "adam": 0.01}
-CHOICES = {
-    "optimizer": ("sgd", "adam"),
-    "domain": ("latent", "pixel"),
-    "keep": ("best", "last"),
-    "clip_algorithm": ("value", "norm"),
-}
-LATENT_ONLY = ("tied", "renormalise", "noise_weight", "residual")
+DOMAINS = ("latent", "pixel", "bands")
+DOMAIN_OF = {"residual": "latent", "levels": "bands", "gains": "bands"}
 
 
 @dataclass(frozen=True)
 class Ascent:
-    """Options of the ascent; the defaults are those of the authors' public challenge entry, where it has them.
+    """Options of one ascent; the defaults are those of the authors' public challenge entry, where it has them.
 
     Args:
-        iterations: gradient steps at most; 0 returns the image as the prior reproduces it.
-        step_size: learning rate. The default is 2 for SGD, as published, so that a step, without its momentum, changes
-            an element by 0.002 at most, and 0.01 for Adam [ours]. The noise has unit variance, pixels are in [0, 1].
-        momentum: of SGD, or the first beta of Adam; 0 to less than 1.
-        clip: bound on the gradient.
-        clip_algorithm: what ``clip`` bounds: the magnitude of every element ("value"), as published, or the
-            root-mean-square over the elements of an image ("norm") [ours]. Gradients at the noise are far beyond any
-            sensible bound, so that "value" leaves little more than their signs and moves the whole image alike, where
-            "norm" keeps their direction: what hardly matters to the score hardly moves.
+        iterations: evaluations after the first, at most; 0 returns the image as the domain reproduces it.
+        domain: what is moved: the prior's noise ("latent"); the pixels themselves, without a prior ("pixel": pixel MAP,
+            or direct ascent if the fidelity weight is 0); or one gain for each of a few bands into which the prior
+            splits the image ("bands") [ours].
         target: an image stops when its quality reaches this value, of 100.
-        optimizer: "sgd" with momentum, as published, or "adam" [ours].
-        domain: "latent" moves the prior's noise; "pixel" moves the pixels themselves, without a prior: pixel MAP, or
-            direct ascent if the fidelity weight is 0.
-        keep: the image to return: the "best" by objective, so that overshooting does no harm [ours], or the "last".
-        tied: move both sequences of the noise by the same step, the sum of their gradients. Only the first image of
-            EDICT's two is decoded and scored then, since they hardly differ [ours].
-        renormalise: give the noise its norm at the start after every step. For generation; a photograph needs none.
-        noise_weight: of the penalty on noise that becomes improbable (:mod:`dlmap.likelihood`), in points of quality a
-            nat [ours].
+        step_size, momentum, clip: of the published steps, SGD with momentum along the gradient whose elements are cut
+            to this magnitude. The noise has unit variance, pixels are in [0, 1].
+        radius: steps of a trust region instead [ours] (:class:`dlmap.steps.TrustRegion`): none moves the picture by
+            more than about so many levels of 8 bits, root mean square. None: published steps.
+        margin: an image whose objective rises by less comes back as it was given [ours].
         residual: add what the autoencoder loses, x0 - decode(encode(x0)), to every decoded image [ours].
         color_fix: above 0, every image takes what is coarser than about so many pixels from the photograph, which keeps
             its colours and its light where they are [ours]; 0, or a reference for fidelity: nothing is fixed.
+        levels: noise levels of the prior between which the bands lie, ascending (:class:`dlmap.domain.Bands`).
+        gains: bounds of the gains: -1 takes a band away, 1 doubles it.
 
     Raises:
-        UserError: an option out of range, or one of the latent domain in the pixel domain.
+        UserError: an option out of range, or one that the domain does not have.
     """
 
     iterations: int = 30
-    step_size: float | None = None
+    domain: Literal["latent", "pixel", "bands"] = "latent"
+    target: float = 90.0
+    step_size: float = 2.0
     momentum: float = 0.9
     clip: float = 1e-3
-    clip_algorithm: Literal["value", "norm"] = "value"
-    target: float = 90.0
-    optimizer: Literal["sgd", "adam"] = "sgd"
-    domain: Literal["latent", "pixel"] = "latent"
-    keep: Literal["best", "last"] = "best"
-    tied: bool = False
-    renormalise: bool = False
-    noise_weight: float = 0.0
+    radius: float | None = None
+    margin: float = 0.0
     residual: bool = False
     color_fix: float = 0.0
+    levels: tuple[float, ...] = ()
+    gains: tuple[float, float] = (-1.0, 1.0)
 
     def __post_init__(self) -> None:
-        for name, allowed in CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise UserError(f"ascent.{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
-        free = ("iterations", "clip", "noise_weight", "color_fix")
+        if self.domain not in DOMAINS:
+            raise UserError(f"ascent.domain must be one of {', '.join(DOMAINS)}, got {self.domain!r}")
+        free = ("iterations", "clip", "margin", "color_fix")
         ranges = dict.fromkeys(free, (0, math.inf)) | {"momentum": (0, 1)}
         for name, (low, high) in ranges.items():
             if not low <= getattr(self, name) < high:
                 raise UserError(f"ascent.{name} must be at least {low} and below {high}, got {getattr(self, name)}")
         if 0 < self.color_fix < 1:
             raise UserError(f"ascent.color_fix is a number of pixels, at least 1, or 0 for none: got {self.color_fix}")
-        if self.step_size is not None and not self.step_size > 0:
-            raise UserError(f"ascent.step_size must be positive, got {self.step_size}")
-        given = [name for name in LATENT_ONLY if getattr(self, name)]
-        if self.domain == "pixel" and given:
-            raise UserError(f"ascent.{given[0]} acts on the noise of a prior: leave it out where the domain is pixel")
+        for name in ("step_size", "radius"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise UserError(f"ascent.{name} must be positive, got {value}")
+        self._check_domain()
 
-    @property
-    def learning_rate(self) -> float:
-        return STEP_SIZES[self.optimizer] if self.step_size is None else self.step_size
+    def _check_domain(self) -> None:
+        defaults = type(self).__dataclass_fields__
+        for name, domain in DOMAIN_OF.items():
+            if self.domain != domain and getattr(self, name) != defaults[name].default:
+                raise UserError(
+                    f"ascent.{name} belongs to the domain {domain}: leave it out where that is {self.domain}"
+                )
+        if self.domain != "bands":
+            return
+        if self.radius is None or not self.levels:
+            raise UserError(
+                "the domain bands needs ascent.radius and ascent.levels, as configs/dlmap/tiny.yaml has them"
+            )
+        if list(self.levels) != sorted(set(self.levels)) or self.levels[0] <= 0:
+            raise UserError(f"ascent.levels must be positive and rise, got {self.levels}")
+        if not -1 <= self.gains[0] <= 0 <= self.gains[1] < math.inf:
+            raise UserError(f"ascent.gains are bounds, from -1 to 0 and from 0 up, got {self.gains}")
 
 
 PUBLISHED = Ascent()
@@ -94,22 +92,24 @@ PUBLISHED = Ascent()
 class Enhanced:
     """Result for one image: (3, H, W) in [0, 1] on the CPU, and a value per evaluation, the starting point first.
 
-    The note says what went wrong on the way, if anything did.
+    ``stages`` has the number of evaluations of every ascent, in their order. The note says what else is to be known.
     """
 
     image: Tensor
     quality: list[float] = field(default_factory=list)
     fidelity: list[float] = field(default_factory=list)
     objective: list[float] = field(default_factory=list)
+    stages: tuple[int, ...] = ()
     note: str = ""
 
     @property
     def iterations(self) -> int:
-        return max(len(self.quality) - 1, 0)
+        """Evaluations but for the starting point of every stage."""
+        return sum(max(count - 1, 0) for count in self.stages or (len(self.quality),))
 
-    def after(self, image: Tensor, quality: float, fidelity: float, objective: float, keep: str) -> "Enhanced":
-        """The result with one evaluation more; ``keep`` decides which image it holds then."""
-        newer = keep == "last" or not self.objective or objective > max(self.objective)
+    def after(self, image: Tensor, quality: float, fidelity: float, objective: float) -> "Enhanced":
+        """The result with one evaluation more; it holds the image with the highest objective."""
+        newer = not self.objective or objective > max(self.objective)
         return replace(
             self,
             image=image.detach().to("cpu", copy=True) if newer else self.image,  # a view would keep its whole batch
@@ -117,3 +117,17 @@ class Enhanced:
             fidelity=[*self.fidelity, fidelity],
             objective=[*self.objective, objective],
         )
+
+    def noted(self, note: str) -> "Enhanced":
+        """The same with a note more."""
+        return replace(self, note="; ".join(filter(None, (self.note, note))))
+
+    def then(self, later: "Enhanced") -> "Enhanced":
+        """This ascent and a later one that began with its image."""
+        return Enhanced(
+            later.image,
+            [*self.quality, *later.quality],
+            [*self.fidelity, *later.fidelity],
+            [*self.objective, *later.objective],
+            (*self.stages, *later.stages),
+        ).noted(self.note).noted(later.note)  # fmt: skip

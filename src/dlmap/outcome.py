@@ -60,12 +60,13 @@ def success(photo: Photo, decoded: Decoded, image: Tensor, result: Enhanced, sco
         status=OK,
         seconds=seconds,
         iterations=result.iterations,
+        stages=" + ".join(str(count - 1) for count in result.stages),
         quality_before=scores.before,
         quality_after=scores.after,
         fidelity=scores.fidelity,
         note="; ".join(filter(None, (decoded.note, result.note))),
     )
-    curves = (result.quality, result.fidelity, result.objective)
+    curves = (result.quality, result.fidelity, result.objective, list(result.stages))
     return Outcome(
         Entry(row, str(photo.task.output), photo.task.key, *curves),
         Pictures(

@@ -91,6 +91,7 @@ def _photo(entry: Entry) -> dict[str, Any]:
         "fidelity": _finite(row.fidelity),
         "text": row.error or row.note,
         "link": quote(os.fsencode(entry.output)) if row.status == OK else None,
+        "stages": entry.stages,
         "curves": {name: [_finite(v) for v in getattr(entry, name)] for name in ("quality", "fidelity", "objective")},
     }
 

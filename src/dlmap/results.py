@@ -13,7 +13,10 @@ OK, FAILED = "ok", "failed"
 
 @dataclass(frozen=True)
 class Row:
-    """One line of results.csv. Quality in [0, 100], of the photograph as given and of the file written."""
+    """One line of results.csv. Quality in [0, 100], of the photograph as given and of the file written.
+
+    ``stages`` are the iterations of the ascents one by one, such as "10 + 3".
+    """
 
     file: str
     status: str
@@ -22,6 +25,7 @@ class Row:
     quality_before: float | None = None
     quality_after: float | None = None
     fidelity: float | None = None
+    stages: str = ""
     error: str = ""
     note: str = ""
 

@@ -37,7 +37,7 @@ class Point:
 class Schedule:
     """alphas and sigmas have N + 1 entries, from data to noise; timesteps has N, ascending.
 
-    ``grid_steps`` is N, or more for the low-noise part of a longer grid; ``levels`` are those of all training timesteps.
+    ``grid_steps`` is N, or more for the low-noise part of a longer grid; ``levels`` are of all training timesteps.
     """
 
     timesteps: tuple[int, ...]

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -6,26 +6,13 @@ from torch import Tensor, nn
 from toys import Brightness, photos, prior
 
 from dlmap import Ascent, MAPObjective, enhance
-from dlmap.domain import Latents
 from dlmap.fidelity import MSE, NLPD
-from dlmap.likelihood import energies, lost_likelihood
 from mslique import UserError
 
 BRIGHTER = MAPObjective(Brightness(), MSE(), fidelity_weight=1.0)
 
 
-def clamped(gradient: Tensor) -> Tensor:
-    return gradient.clamp(-1e-2, 1e-2)
-
-
-def scaled(gradient: Tensor) -> Tensor:
-    level = gradient.square().mean().sqrt()
-    assert level > 1e-2
-    return gradient * 1e-2 / level
-
-
-@pytest.mark.parametrize(("algorithm", "clipped"), [("value", clamped), ("norm", scaled)])
-def test_steps_are_those_of_clipped_momentum_sgd(algorithm: str, clipped: Callable[[Tensor], Tensor]) -> None:
+def test_published_steps_are_those_of_clipped_momentum_sgd() -> None:
     """Two iterations written out by hand, with autograd on both images of the pair."""
     model, images = prior(3), photos(1)
     noise = model.invert(images).requires_grad_()
@@ -33,10 +20,9 @@ def test_steps_are_those_of_clipped_momentum_sgd(algorithm: str, clipped: Callab
     for _ in range(2):
         pair = model.decode(model.sample(noise)[0])
         (gradient,) = torch.autograd.grad(BRIGHTER(pair, images.expand(2, -1, -1, -1)).value.sum(), noise)
-        velocity = 0.5 * velocity + clipped(gradient)
+        velocity = 0.5 * velocity + gradient.clamp(-1e-2, 1e-2)
         noise = (noise + 3.0 * velocity).detach().requires_grad_()
-    options = Ascent(iterations=2, step_size=3.0, momentum=0.5, clip=1e-2, clip_algorithm=algorithm)
-    (result,) = enhance(images, model, BRIGHTER, options)
+    (result,) = enhance(images, model, BRIGHTER, Ascent(iterations=2, step_size=3.0, momentum=0.5, clip=1e-2))
     pair = model.decode(model.sample(noise)[0]).detach()
     better = pair[BRIGHTER(pair, images.expand(2, -1, -1, -1)).value.argmax()]
     torch.testing.assert_close(result.image, better, rtol=0, atol=1e-6)
@@ -150,31 +136,6 @@ def test_steps_on_pixels_are_projected_momentum_sgd() -> None:
     assert result.image.max() == 1 and result.quality[0] == pytest.approx(100 * images.mean().item())
 
 
-def test_adam_is_torchs_on_each_image() -> None:
-    images, options = photos(2), Ascent(iterations=3, domain="pixel", optimizer="adam", clip=1.0, step_size=0.02)
-    x = images[1:].clone().requires_grad_()
-    adam = torch.optim.Adam([x], lr=0.02, maximize=True)
-    for _ in range(3):
-        adam.zero_grad()
-        BRIGHTER(x, images[1:]).value.sum().backward()
-        adam.step()
-    torch.testing.assert_close(enhance(images, None, BRIGHTER, options)[1].image, x[0].detach(), rtol=0, atol=1e-6)
-
-
-def test_tied_sequences_take_the_same_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    moved: list[torch.Tensor] = []
-    monkeypatch.setattr(Latents, "project", lambda self, state, row: moved.append(state.clone()))
-    images, model = photos(1), prior()
-    enhance(images, model, BRIGHTER, Ascent(iterations=1, clip=1.0, momentum=0.0, tied=True))
-    noise = model.invert(images)
-    step = moved[0] - noise[0]
-    torch.testing.assert_close(step[0], step[1], rtol=0, atol=1e-9)
-    noise.requires_grad_()
-    first = model.decode(model.sample(noise)[:, 0])
-    (gradient,) = torch.autograd.grad(BRIGHTER(first, images).value.sum(), noise)
-    torch.testing.assert_close(step[0], 2.0 * gradient[0].sum(dim=0), rtol=1e-5, atol=1e-8)
-
-
 def test_fidelity_compares_with_the_reference() -> None:
     images, reference, options = photos(2), photos(2, seed=9), Ascent(iterations=2, domain="pixel")
     results = enhance(images, None, BRIGHTER, options, reference=reference)
@@ -200,13 +161,52 @@ def test_the_latent_domain_needs_a_prior() -> None:
         enhance(photos(1), None, BRIGHTER)
 
 
-def test_the_noise_stays_likelier_under_its_penalty(monkeypatch: pytest.MonkeyPatch) -> None:
-    states: list[torch.Tensor] = []
-    monkeypatch.setattr(Latents, "project", lambda self, state, row: states.append(state.clone()))
-    images, lost = photos(1), []
-    start = energies(prior().invert(images))
-    for weight in (0.0, 10.0):
-        options = Ascent(iterations=8, clip=0.1, noise_weight=weight)
-        enhance(images, prior(), MAPObjective(Brightness(), MSE(), fidelity_weight=0.0), options)
-        lost.append(lost_likelihood(states[-1][None], start).item())
-    assert lost[1] < 0.5 * lost[0]
+BANDS = Ascent(domain="bands", iterations=4, radius=2.0, levels=(0.05, 0.2), gains=(-1.0, 1.0), target=1e9)
+IN_A_REGION = (Ascent(iterations=3, radius=1.0), Ascent(iterations=3, radius=1.0, domain="pixel"), BANDS)
+
+
+@pytest.mark.parametrize("ascent", IN_A_REGION, ids=lambda ascent: ascent.domain)
+def test_within_a_trust_region_the_objective_rises(ascent: Ascent) -> None:
+    (result,) = enhance(photos(1), prior(), BRIGHTER, ascent)
+    assert max(result.objective) > result.objective[0] + 0.1
+
+
+@pytest.mark.parametrize("ascent", IN_A_REGION, ids=lambda ascent: ascent.domain)
+def test_within_a_trust_region_an_image_alone_is_as_in_a_batch(ascent: Ascent) -> None:
+    images = photos(3)
+    images[1] = 0.9 * torch.ones_like(images[1])
+    ascent = replace(ascent, target=80.0)  # the second image stops at once
+    together = enhance(images, prior(), BRIGHTER, ascent)
+    assert together[1].iterations == 0
+    for k in range(3):
+        (alone,) = enhance(images[k : k + 1], prior(), BRIGHTER, ascent)
+        torch.testing.assert_close(together[k].image, alone.image, rtol=0, atol=0.25 / 255)
+        assert together[k].iterations == alone.iterations
+
+
+def test_a_gain_below_the_margin_leaves_the_photograph_as_it_was() -> None:
+    images = photos(2)
+    gains = [max(r.objective) - r.objective[0] for r in enhance(images, prior(), BRIGHTER, BANDS)]
+    assert abs(gains[0] - gains[1]) > 1e-3
+    results = enhance(images, prior(), BRIGHTER, replace(BANDS, margin=sum(gains) / 2))
+    for image, result, gain in zip(images, results, gains, strict=True):
+        left = gain < sum(gains) / 2
+        assert torch.equal(result.image, image) is left
+        assert ("left as it was" in result.note) is left
+
+
+def test_stages_start_where_the_one_before_ended_and_fidelity_keeps_its_reference() -> None:
+    images, first, second = photos(1), replace(BANDS, iterations=2), Ascent(iterations=2, clip=1e-2)
+    (both,) = enhance(images, prior(), BRIGHTER, [first, second])
+    (one,) = enhance(images, prior(), BRIGHTER, first)
+    (two,) = enhance(one.image[None], prior(), BRIGHTER, second, reference=images)
+    assert both.stages == (3, 3) and both.iterations == 4
+    torch.testing.assert_close(both.image, two.image, rtol=0, atol=1e-6)
+    assert both.objective == pytest.approx(one.objective + two.objective, abs=1e-4)
+    with pytest.raises(UserError, match="list of ascents is empty"):
+        enhance(images, prior(), BRIGHTER, [])
+
+
+def test_bands_need_a_prior() -> None:
+    with pytest.raises(UserError, match="the domain bands needs a prior"):
+        enhance(photos(1), None, BRIGHTER, BANDS)

@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import pytest
 import torch
 from diffusers import DDIMScheduler
 from test_codec import vae
@@ -6,8 +9,7 @@ from toys import SCHEDULE, photos, prior, unet
 
 from dlmap import DiffusionPrior
 from dlmap.codec import Codec
-from dlmap.domain import ColorFix, Latents, Pixels
-from dlmap.likelihood import energies, lost_likelihood
+from dlmap.domain import Bands, ColorFix, Latents, Pixels
 
 
 def latent_prior() -> DiffusionPrior:
@@ -74,22 +76,63 @@ def test_the_colour_fix_of_one_image_is_that_image_s() -> None:
     )
 
 
-def test_renormalising_gives_each_sequence_its_norm() -> None:
-    domain = Latents(prior(), renormalise=True)
-    state = domain.start(photos())[1]
-    changed = 1.3 * state + 0.1
-    domain.project(changed, 1)
-    torch.testing.assert_close(changed.flatten(1).norm(dim=1), state.flatten(1).norm(dim=1))
-    torch.testing.assert_close(
-        changed / changed.norm(), (1.3 * state + 0.1) / (1.3 * state + 0.1).norm(), rtol=0.01, atol=1e-4
-    )
+LEVELS, GAINS = (0.05, 0.2, 0.4), (-1.0, 1.5)
 
 
-def test_the_penalty_is_the_lost_likelihood_of_the_right_image() -> None:
-    domain = Latents(prior(), noise_weight=3.0)
-    states = domain.start(photos(3))
-    assert domain.penalty(states, [0, 1, 2]).tolist() == [0, 0, 0]
-    expected = 3 * lost_likelihood(2 * states[2:], energies(states[2:]))
-    torch.testing.assert_close(domain.penalty(2 * states[[0, 2]], [0, 2])[1:], expected)
-    free = Latents(prior())
-    assert free.penalty(free.start(photos(3)), [0, 1, 2]).tolist() == [0, 0, 0]
+@torch.no_grad()
+def test_bands_give_back_the_photograph_and_its_denoised_versions() -> None:
+    """All gains at 0 are the photograph, bit for bit; with the first k at -1 it is denoised at the k-th level."""
+    images, model = photos(2, 30, 37), prior()
+    domain = Bands(model, LEVELS, GAINS)
+    states = domain.start(images)
+    assert states.shape == (2, 3) and torch.equal(domain.images(states, [0, 1])[:, 0], images)
+    for k, level in enumerate(LEVELS):
+        away = states.clone()
+        away[:, : k + 1] = -domain.sizes[:, : k + 1]
+        expected = model.denoise(images, level)
+        torch.testing.assert_close(domain.images(away, [0, 1])[:, 0], expected, rtol=0, atol=1e-6)
+
+
+@torch.no_grad()
+def test_a_band_s_state_is_how_far_it_moves_the_picture() -> None:
+    images = photos(2)
+    domain = Bands(prior(), LEVELS, GAINS)
+    states = domain.start(images)
+    states[1, 1] = 0.7
+    moved = domain.images(states, [0, 1])[:, 0] - images
+    assert moved[0].abs().max() == 0
+    assert 255 * moved[1].square().mean().sqrt().item() == pytest.approx(0.7, rel=1e-3)
+
+
+@torch.no_grad()
+def test_gains_stay_within_their_bounds() -> None:
+    domain = Bands(prior(), LEVELS, GAINS)
+    state = domain.start(photos(2))[1]
+    state.copy_(torch.tensor([-1e3, 1e3, 0.1]))
+    domain.project(state, 1)
+    low, high, free = state / domain.sizes[1]
+    assert (low.item(), high.item(), state[2].item()) == (-1, 1.5, pytest.approx(0.1)) and free != 0
+
+
+@torch.no_grad()
+def test_the_bands_of_one_image_are_that_image_s() -> None:
+    images, model = photos(3, 30, 37), latent_prior()
+    together, alone = Bands(model, LEVELS, GAINS), Bands(model, LEVELS, GAINS)
+    together.start(images)
+    alone.start(images[2:])
+    states = torch.tensor([[0.5, -0.3, 0.2]])
+    torch.testing.assert_close(together.images(states, [2]), alone.images(states, [0]), rtol=0, atol=1e-5)
+
+
+def test_a_flat_image_has_no_bands_and_stays_as_it_is() -> None:
+    """A prior that predicts no noise takes nothing away: sizes of 0 must not become gains of infinity."""
+    model = prior()
+    model.denoiser.unet.conv_out.weight.data.zero_()
+    model.denoiser.unet.conv_out.bias.data.zero_()
+    model.denoiser.schedule = replace(model.denoiser.schedule, prediction_type="epsilon")
+    images = photos(1)
+    domain = Bands(model, LEVELS, GAINS)
+    states = domain.start(images).requires_grad_()
+    images_back = domain.images(states, [0])
+    images_back.sum().backward()
+    assert torch.equal(images_back[:, 0], images) and states.grad is not None and states.grad.isfinite().all()

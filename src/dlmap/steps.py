@@ -1,0 +1,136 @@
+"""How an ascent moves its states, given their gradients."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from .domain import Domain
+
+SMALLEST = 1 / 64
+"""A trust region that has shrunk to this part of its first radius has found its maximum [ours]."""
+
+
+class Steps(Protocol):
+    """States are parameters with gradients of what is minimised, the negated objective."""
+
+    def move(self, rows: Sequence[int], values: Tensor, images: Tensor) -> list[int]:
+        """Move the states of these images of the batch, after a backward pass; returns those that can go on.
+
+        Args:
+            values: the objective (len(rows),), of which the gradients are.
+            images: (len(rows), K, 3, H, W) that the states gave.
+        """
+        ...
+
+    def release(self, rows: Sequence[int]) -> None:
+        """Images that have stopped give back their gradients and what was remembered of them."""
+        ...
+
+
+class ClippedMomentum:
+    """The published steps: SGD with momentum, the elements of the gradient cut to +-clip (PiSA-MAP)."""
+
+    def __init__(
+        self, states: Sequence[nn.Parameter], domain: Domain, step_size: float, momentum: float, clip: float
+    ) -> None:
+        self.states, self.domain, self.clip = states, domain, clip
+        self.optimizer = torch.optim.SGD(states, lr=step_size, momentum=momentum, foreach=False)
+
+    def move(self, rows: Sequence[int], values: Tensor, images: Tensor) -> list[int]:
+        for k in rows:
+            torch.nn.utils.clip_grad_value_(self.states[k], self.clip, foreach=False)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        for k in rows:
+            self.domain.project(self.states[k].data, k)
+        return list(rows)
+
+    def release(self, rows: Sequence[int]) -> None:
+        for k in rows:
+            self.optimizer.state.pop(self.states[k], None)
+            self.states[k].grad = None  # without it the optimiser passes the state over
+
+
+@dataclass
+class _Region:
+    """What is known of one image: the best state so far with its slope, value and images; radius in levels.
+
+    ``promised``: the gain of the step under way, as the slope has it.
+    """
+
+    radius: float
+    speed: float
+    state: Tensor
+    slope: Tensor
+    value: float
+    images: Tensor
+    promised: float = 0.0
+
+
+class TrustRegion:
+    """Steps along the gradient, each as long as the picture may move [ours].
+
+    Noise and blur need moves of the noise of very different length: what is alike in all photographs is how far a
+    picture can move before its gradient is another one. A step that raises the objective is kept, any other taken back.
+    The radius is halved where the gain was less than a quarter of what the slope promised, and doubled again, up to the
+    one given, where it was more than three quarters (Conn, Gould and Toint, "Trust-Region Methods", 2000, algorithm
+    6.1.1 with a first-order model and the usual constants). How far a move of the state moves the picture is measured
+    at every step and supposed of the next.
+
+    Args:
+        radius: longest move of the picture in a step, in levels of 8 bits, root mean square.
+    """
+
+    def __init__(self, states: Sequence[nn.Parameter], domain: Domain, radius: float) -> None:
+        self.states, self.domain, self.radius = states, domain, radius
+        self.regions: dict[int, _Region] = {}
+
+    @torch.no_grad()
+    def move(self, rows: Sequence[int], values: Tensor, images: Tensor) -> list[int]:
+        return [k for k, *seen in zip(rows, values.tolist(), images.detach(), strict=True) if self._move(k, *seen)]
+
+    def _move(self, k: int, value: float, images: Tensor) -> bool:
+        state = self.states[k]
+        if state.grad is None:
+            raise RuntimeError("a step needs a gradient: call backward first")
+        known = self.regions.get(k)
+        if known is None:
+            known = _Region(self.radius, self.domain.speed, state.clone(), -state.grad, value, images.clone())
+        else:
+            moved, length = 255 * _rms(images - known.images), _rms(state - known.state)
+            speed = moved / length if min(moved, length) > 0 else known.speed
+            kept = (value - known.value) / known.promised
+            radius = known.radius * (0.5 if kept < 0.25 else 2.0 if kept > 0.75 else 1.0)
+            if value > known.value:
+                known = _Region(radius, speed, state.clone(), -state.grad, value, images.clone())
+            known.radius, known.speed = min(radius, self.radius), speed
+        self.regions[k], state.grad = known, None
+        step = self._allowed(known, k)
+        known.promised = (known.slope * step).sum().item()
+        state.copy_(known.state + step)
+        return _rms(step) > 0 and known.radius >= SMALLEST * self.radius
+
+    def _allowed(self, known: _Region, k: int) -> Tensor:
+        """The step along the slope, as far as the bounds of the domain leave it, with the length that is due."""
+        length, step = known.radius / known.speed, known.slope
+        for _ in range(2):  # what the bounds cut off the first time, the rest makes up for
+            size = _rms(step)
+            if not 0 < size < math.inf:
+                return torch.zeros_like(step)
+            moved = known.state + step * (length / size)
+            self.domain.project(moved, k)
+            step = moved - known.state
+        return step
+
+    def release(self, rows: Sequence[int]) -> None:
+        for k in rows:
+            self.regions.pop(k, None)
+            self.states[k].grad = None
+
+
+def _rms(x: Tensor) -> float:
+    return x.square().mean().sqrt().item()
