@@ -2,14 +2,14 @@
 
     python benchmarks/evidence.py KODAK24 REAL TRAINING OUT [--configs CONFIG...] [--limit N] [--part K N] [--quick]
 
-Inputs: of every photograph of KODAK24 a square of 128 pixels at half size under eight mixtures of degradations, chosen
-before any result was seen; and the central square of at most 192 pixels of every photograph of REAL, as it is. Methods:
-unsharp mask, non-local means, direct ascent, pixel MAP, and latent MAP with the options of each configuration, of which
-the first decides the objective on pixels. The judges (see judges.py) are a witness, NIQE fitted to the photographs of
-TRAINING, and PIQE.
+Inputs: of every photograph of KODAK24 a square of 128 pixels at half size, under eight mixtures of degradations, chosen
+before any result was seen, under a random mixture of those of training, and undamaged; and the central square of at
+most 192 pixels of every photograph of REAL, as it is. Methods: unsharp mask, non-local means and BM3D with an estimate
+of the noise, direct ascent, pixel MAP, and the configurations, of which the first decides the objective on pixels. The
+judges (see judges.py) are a witness, NIQE fitted to the photographs of TRAINING, PIQE and BRISQUE.
 
-The ascents on pixels take fine steps, so that each can be compared with latent MAP where it has just reached the same
-optimised score, and where it has gone as far (root-mean-square) from the input.
+The ascents on pixels take fine steps, so that each can be compared with a configuration's result where it has just
+reached the same optimised score, and where it has gone as far (root-mean-square) from the input.
 
 OUT/rows receives a file an input; run again, the command goes on where it was ended, unless the configuration or a
 model has changed. OUT/images receives the pictures, OUT/tables.md the tables, OUT/pictures.png best, median and worst.
@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import bm3d
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -40,7 +41,7 @@ from dlmap import Ascent, DiffusionPrior, MAPObjective, enhance
 from dlmap.images import save_png, to_pillow, write_bytes
 from dlmap.module import MAPEnhancer
 from dlmap.objective import Terms
-from mslique import degrade_by, list_images, read_image
+from mslique import degrade, degrade_by, list_images, read_image
 
 SIZE, SIZE_OF_REAL, BATCH = 128, 192, 4
 MIXTURES: dict[str, tuple[tuple[str, float], ...]] = {
@@ -53,8 +54,9 @@ MIXTURES: dict[str, tuple[tuple[str, float], ...]] = {
     "motion, jpeg2000": (("motion_blur", 0.2), ("jpeg2000", 0.3)),
     "rescale, oversharpening": (("rescale", 0.2), ("oversharpening", 0.3)),
 }
-CONFIGS = ("configs/dlmap/tiny.yaml", "configs/dlmap/tiny_obelm.yaml")
+CONFIGS = ("configs/dlmap/tiny.yaml", "configs/dlmap/published_tiny.yaml")
 SOLVERS = {"EDICT": "EDICT", "BDIA": "BDIA", "OBELM": "O-BELM"}
+RANDOM, UNDAMAGED = "random", "undamaged"
 ON_PIXELS = {"direct ascent": False, "pixel MAP": True}  # with the fidelity term?
 PIXEL_STEPS = Ascent(iterations=24, step_size=0.5, target=1e9, domain="pixel")
 
@@ -174,7 +176,8 @@ class Evidence:
         self.output, self.models = options.output, {}
         for config in options.configs:
             model = load(config)
-            name = f"latent MAP, {SOLVERS[type(model.prior.solver).__name__]}"
+            kinds = {"bands": "bands", "latent": f"latent MAP, {SOLVERS[type(model.prior.solver).__name__]}"}
+            name = ", then ".join(kinds[stage.domain] for stage in model.stages)
             self.models[name if name not in self.models else f"{name} ({config.stem})"] = model
         first = next(iter(self.models.values()))
         self.objective, self.target = first.objective, first.stages[0].target
@@ -262,16 +265,32 @@ def kodak(folder: Path, limit: int | None, mixtures: int | None = None) -> Itera
     for name in list(MIXTURES)[:mixtures]:
         inputs = [degraded(path, index, name, SIZE) for index, path in enumerate(photos)]
         yield from (inputs[k : k + BATCH] for k in range(0, len(inputs), BATCH))
+    for name in (RANDOM, UNDAMAGED)[:mixtures]:
+        inputs = [cut(path, index, name, SIZE) for index, path in enumerate(photos)]
+        yield from (inputs[k : k + BATCH] for k in range(0, len(inputs), BATCH))
 
 
 def degraded(path: Path, index: int, mixture: str, size: int) -> Input:
     """The central square of the photograph at half size under a mixture, its coins tossed by ``index``."""
-    image = F.interpolate(read_image(path)[None], scale_factor=0.5, mode="bicubic", antialias=True)[0]
-    clean = _square(image.clamp(0, 1), size)
+    clean = _halved(path, size)
     image, rng = clean, np.random.default_rng((list(MIXTURES).index(mixture), index))
     for degradation, severity in MIXTURES[mixture]:
         image = degrade_by(degradation, image, severity, rng)
     return Input(mixture, path.stem, _8bit(image), clean)
+
+
+def cut(path: Path, index: int, kind: str, size: int) -> Input:
+    """The same square undamaged, or under a random mixture of the kinds of training, which leaves some as they are."""
+    clean = image = _8bit(_halved(path, size))
+    rng = np.random.default_rng((len(MIXTURES), index))
+    while kind == RANDOM and torch.equal(image, clean):
+        image = _8bit(degrade(clean, rng))
+    return Input(kind, path.stem, image, clean)
+
+
+def _halved(path: Path, size: int) -> Tensor:
+    image = F.interpolate(read_image(path)[None], scale_factor=0.5, mode="bicubic", antialias=True)[0]
+    return _square(image.clamp(0, 1), size)
 
 
 def real(folder: Path, limit: int | None) -> Iterator[list[Input]]:
@@ -295,9 +314,12 @@ def baselines(image: Tensor) -> dict[str, Tensor]:
     pixels = image.permute(1, 2, 0).numpy()
     sigma = noise_level(pixels)
     quiet = denoise_nl_means(pixels, patch_size=5, patch_distance=6, h=0.8 * sigma, sigma=sigma, channel_axis=-1)
+    # at least a tenth of a level: bm3d divides by it
+    matched = bm3d.bm3d_rgb(pixels.astype(np.float64), max(sigma, 0.1 / 255)).astype(np.float32)
     return {
         "unsharp mask": torch.from_numpy(np.asarray(sharp, np.float32) / 255).permute(2, 0, 1),
         "non-local means": torch.from_numpy(quiet).permute(2, 0, 1),
+        "BM3D": torch.from_numpy(matched).permute(2, 0, 1),
     }
 
 

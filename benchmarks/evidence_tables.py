@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 Row = dict[str, Any]
 Rows = dict[tuple[str, str], Row]
 """By group and photograph."""
-JUDGES = ("witness", "NIQE", "PIQE")
+JUDGES = ("witness", "NIQE", "PIQE", "BRISQUE")
 MOVES = ("drift", "colour")
 """Measured from the input, for which they are 0."""
 DISTANCES = ("PSNR", "SSIM", "FSIM", "NLPD", "committee")
@@ -22,20 +22,25 @@ def write_tables(output: Path) -> str:
     """Write OUT/tables.md and OUT/pictures.png; returns the tables."""
     paths = sorted((output / "rows").glob("*/*.json"))
     rows = [row for path in paths for row in json.loads(path.read_text())["rows"]]
-    latents = [name for name in unique(row["method"] for row in rows) if name.startswith("latent")]
-    degraded = [row for row in rows if row["group"] != "real"]
+    ours = unique(row["method"] for row in rows if row.get("seconds"))
+    whole = ("real", "random", "undamaged")
+    degraded = [row for row in rows if row["group"] not in whole]
     parts = []
     for title, some, columns in (
-        ("degraded crops", degraded, (*JUDGES, *DISTANCES)),
+        ("eight mixtures", degraded, (*JUDGES, *DISTANCES)),
+        ("random mixtures", [row for row in rows if row["group"] == "random"], (*JUDGES, *DISTANCES)),
+        ("undamaged crops", [row for row in rows if row["group"] == "undamaged"], ("SSIM", "committee")),
         ("photographs as they are", [row for row in rows if row["group"] == "real"], JUDGES),
     ):
         parts += [f"\n### {title}: change from the input\n", means(some, ("quality", *MOVES, *columns))]
-        parts += [f"\n### {title}: how often a judge prefers latent MAP\n", preferences(some, latents)]
-    parts += ["\n### by mixture: change from the input\n", by_mixture(degraded, latents)]
-    parts += ["\n### is the score earned?\n", earned(degraded)]
+        if "committee" in columns:
+            parts += [f"\n### {title}: is the score earned?\n", earned(some)]
+        if title != "undamaged crops":
+            parts += [f"\n### {title}: how often a judge prefers the first of two\n", preferences(some, ours)]
+    parts += ["\n### by mixture: change from the input\n", by_mixture(degraded, ours)]
     text = "\n".join(parts) + "\n"
     (output / "tables.md").write_text(text)
-    draw(degraded, latents[0], output).save(output / "pictures.png", optimize=True)
+    draw(degraded, ours[0], output).save(output / "pictures.png", optimize=True)
     return text
 
 
@@ -89,20 +94,20 @@ def means(rows: Sequence[Row], columns: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def preferences(rows: Sequence[Row], latents: Sequence[str]) -> str:
+def preferences(rows: Sequence[Row], ours: Sequence[str]) -> str:
     """Shares of the images on which quality, or a judge, scores the first of two results higher."""
     names = ("quality", *JUDGES)
     lines = [f"| | images | {' | '.join(names)} | most judges |", "|---" * (len(names) + 3) + "|"]
     clean, before = finals(rows, "clean original"), finals(rows, "unchanged")
     if clean:
         lines.append(votes("clean original against the input", clean, before, names))
-    for latent in latents:
-        after = finals(rows, latent)
-        lines.append(votes(f"{latent}, against the input", after, before, names))
+    for one in ours:
+        after = finals(rows, one)
+        lines.append(votes(f"{one}, against the input", after, before, names))
         for kind in ("equal score", "equal drift"):
             for method in ("direct ascent", "pixel MAP"):
-                other = select(rows, method, f"{kind}: {latent}")
-                lines.append(votes(f"{latent}, against {method} at {kind}", after, other, names))
+                other = select(rows, method, f"{kind}: {one}")
+                lines.append(votes(f"{one}, against {method} at {kind}", after, other, names))
     return "\n".join(lines)
 
 
@@ -114,15 +119,15 @@ def votes(label: str, first: Rows, second: Rows, names: Sequence[str]) -> str:
     return f"| {label} | {len(both)} | {' | '.join(cells)} |"
 
 
-def by_mixture(rows: Sequence[Row], latents: Sequence[str]) -> str:
-    measures = ("SSIM", "FSIM", "committee", "witness", "NIQE", "PIQE")
+def by_mixture(rows: Sequence[Row], ours: Sequence[str]) -> str:
+    measures = ("PSNR", "SSIM", "FSIM", "committee", *JUDGES)
     lines = [f"| mixture | method | {' | '.join(measures)} |", "|---" * (len(measures) + 2) + "|"]
     before = finals(rows, "unchanged")
     for group in unique(row["group"] for row in rows):
-        for latent in latents:
-            after = {k: row for k, row in finals(rows, latent).items() if k[0] == group}
+        for method in ours:
+            after = {k: row for k, row in finals(rows, method).items() if k[0] == group}
             cells = (shown({k: row[name] - before[k][name] for k, row in after.items()}) for name in measures)
-            lines.append(f"| {group} | {latent} | {' | '.join(cells)} |")
+            lines.append(f"| {group} | {method} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import numpy as np
 import pyiqa
 import torch
+from brisque import BRISQUE
 from pyiqa.archs.func_util import normalize_img_with_gauss
 from pyiqa.archs.niqe_arch import compute_feature
 from pyiqa.matlab_utils import blockproc
@@ -52,6 +54,19 @@ class NIQE(nn.Module):
         return torch.cat(parts, dim=-1)
 
 
+class Brisque(BRISQUE):
+    """BRISQUE (Mittal, Moorthy and Bovik, 2012) of the package brisque, whose weights learnt people's scores; negated."""
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """(1, 3, H, W) in [0, 1] -> (1,), higher is better."""
+        return image.new_tensor([-self.score(image[0].permute(1, 2, 0).mul(255).round().byte().cpu().numpy())])
+
+    def scale_features(self, features: np.ndarray) -> np.ndarray:
+        # the package makes arrays of one number, which numpy 2 does not take for numbers
+        scaled: np.ndarray = super().scale_features([np.asarray(feature).item() for feature in features])
+        return scaled
+
+
 def _covariance(rows: Tensor) -> Tensor:
     return torch.cov(rows[rows.isfinite().all(dim=1)].T)
 
@@ -70,6 +85,7 @@ def judges(witness: str | Path, clean_photos: Iterable[Path]) -> dict[str, Measu
         "witness": MSLIQE.from_pretrained(str(witness)).eval(),
         "NIQE": NIQE(image.clamp(0, 1) for image in smaller),
         "PIQE": lambda image: -piqe(image),
+        "BRISQUE": Brisque(),
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from mslique import UserError, lightning_cli
 
-TINY = Path(__file__).parents[3] / "configs" / "dlmap" / "tiny.yaml"
+TINY = Path(__file__).parents[3] / "configs" / "dlmap" / "published_tiny.yaml"
 MODELS = (
     "[NAME=]mslique:FOLDER, of an MS-LIQE, or [NAME=]pyiqa:METRIC; options of either follow as ,KEY=VALUE (such as"
     " pyiqa:cnniqa,pretrained_model_path=FILE). Constants that put them on one scale are fitted to degraded crops of"

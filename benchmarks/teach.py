@@ -1,0 +1,163 @@
+"""Teach a quality model to rank what one photograph can be made into: gains of the prior's bands, against its original.
+
+    python benchmarks/teach.py OUT PHOTOS... [--model data/mslique-tiny] [--crops 2000] [--steps 1000] [--rate 3e-4]
+
+First OUT/samples-K.pt, in --parts processes: crops of 128 pixels, clean (one in twelve) or degraded, and of each seven
+images more that random gains of its bands give, one of which may be another degradation of the same crop; the labels of
+all are the committee's, against the clean crop. Files that exist are not made again. Then the model is trained: the
+pairwise fidelity loss over a batch of eight crops, as always, plus the same over the eight images of each crop alone,
+whose labels are trusted to --deviation. OUT/model receives the average of its weights (EMA), in half precision.
+--held-out N leaves out N photographs of the first folder, chosen at random, and links them into OUT/held-out: for
+choosing options (sweep.py) and constants (dlmap calibrate).
+"""
+
+import argparse
+import math
+import multiprocessing
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.random import Generator, default_rng
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from dlmap import DiffusionPrior
+from dlmap.domain import Bands
+from mslique import MSLIQE, degrade, degrade_by, fidelity_loss, list_images, read_image, reference_quality
+from mslique.dataset import clean_crop, varied
+
+SIZE, VIEW, VERSIONS, BATCH = 128, 96, 8, 8
+LEVELS = ((0.05, 0.12, 0.35), (0.05, 0.12, 0.35), (0.03, 0.08, 0.2, 0.35))
+COMMON = ("gaussian_blur", "lens_blur", "motion_blur", "gaussian_noise", "shot_noise", "rescale", "jpeg", "jpeg2000",
+          "avif", "oversharpening", "film_grain", "camera_denoising", "exposure", "contrast")  # fmt: skip
+SEED = 7
+BETWEEN = 25.0
+"""Labels of different crops, and how far they are trusted: as in configs/mslique/tiny.yaml."""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("output", type=Path, metavar="OUT")
+    parser.add_argument("photos", type=Path, nargs="+", metavar="PHOTOS")
+    parser.add_argument("--prior", default="data/ldm-tiny")
+    parser.add_argument("--model", default="data/mslique-tiny", help="to start from (default: %(default)s)")
+    parser.add_argument("--crops", type=int, default=2000)
+    parser.add_argument("--parts", type=int, default=2, help="processes that make the samples (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--rate", type=float, default=3e-4, help="learning rate (default: %(default)s)")
+    parser.add_argument("--deviation", type=float, default=6.0, help="of labels of one crop (default: %(default)s)")
+    parser.add_argument("--within", type=float, default=1.0, help="weight of pairs of one crop (default: %(default)s)")
+    parser.add_argument("--held-out", type=int, default=0)
+    options = parser.parse_args(args)
+    photos = train_photos(options.photos, options.output, options.held_out)
+    parts = [options.output / f"samples-{k}.pt" for k in range(options.parts)]
+    missing = [(photos, k, options) for k, path in enumerate(parts) if not path.is_file()]
+    if missing:
+        with multiprocessing.get_context("spawn").Pool(len(missing)) as pool:
+            pool.starmap(make_part, missing)
+    samples = [torch.load(path, weights_only=True) for path in parts]
+    images, labels = (torch.cat([sample[name] for sample in samples]) for name in ("images", "labels"))
+    model = taught(MSLIQE.from_pretrained(options.model), images, labels, options)
+    model.half().save_pretrained(options.output / "model")
+    return 0
+
+
+def train_photos(folders: Sequence[Path], output: Path, held_out: int) -> list[Path]:
+    first, *others = (list_images(folder) for folder in folders)
+    order = default_rng(0).permutation(len(first))
+    (output / "held-out").mkdir(parents=True, exist_ok=True)
+    for k in order[:held_out]:
+        link = output / "held-out" / first[k].name
+        link.unlink(missing_ok=True)
+        link.symlink_to(first[k].resolve())
+    return [first[k] for k in order[held_out:]] + [path for paths in others for path in paths]
+
+
+def make_part(photos: Sequence[Path], part: int, options: argparse.Namespace) -> None:
+    """Every crop has a generator of its own: the samples do not depend on the number of parts but for their order."""
+    torch.set_num_threads(max(1, torch.get_num_threads() // options.parts))
+    prior = DiffusionPrior.from_pretrained(options.prior, precision="auto")
+    made = []
+    for k in tqdm(range(part, options.crops, options.parts), desc=f"part {part}", position=part):
+        rng = default_rng((SEED, k))
+        photo = (read_image(photos[k // 2 % len(photos)]) * 255).round().byte()
+        made.append(versions(varied(clean_crop(photo, SIZE, rng), rng), prior, rng))
+    images, labels = (torch.stack(column) for column in zip(*made, strict=True))
+    torch.save({"images": images, "labels": labels}, options.output / f"samples-{part}.pt")
+
+
+@torch.no_grad()
+def versions(clean: Tensor, prior: DiffusionPrior, rng: Generator) -> tuple[Tensor, Tensor]:
+    """Of a clean crop (3, s, s): images (VERSIONS, 3, s, s) uint8, the first without gains, and labels (VERSIONS,)."""
+    clean = clean.mul(255).round() / 255
+    image = degraded(clean, rng).mul(255).round() / 255
+    domain = Bands(prior, LEVELS[rng.integers(len(LEVELS))], (-1.0, 2.5))
+    states = domain.start(image[None])
+    gains = torch.from_numpy(random_gains(states.shape[1], rng)).to(states)
+    results = torch.cat([domain.images(one * domain.sizes, [0])[0] for one in gains])
+    if rng.random() < 0.5:
+        results[-1] = degrade(clean, rng, 0.25)
+    eight = results.mul(255).round().byte()
+    return eight, reference_quality(eight / 255, clean.expand_as(eight))
+
+
+def degraded(clean: Tensor, rng: Generator) -> Tensor:
+    kind = rng.random()
+    if kind < 0.08:
+        return clean
+    if kind < 0.5:
+        return degrade(clean, rng, 0.25)
+    for name in rng.choice(COMMON, size=rng.choice([1, 2]), replace=False):
+        clean = degrade_by(name, clean, float(rng.uniform(0, 0.9)), rng)
+    return clean
+
+
+def random_gains(count: int, rng: Generator) -> np.ndarray:
+    """(VERSIONS, count): none; four that take the finer bands away and raise the others alike, more or less; any."""
+    rows, band = [np.zeros(count)], np.arange(count)
+    for _ in range(4):
+        cut, raised = rng.uniform(-0.5, count), rng.uniform(-0.3, 1.8)
+        rows.append(raised - (1 + raised) * np.clip(cut - band, 0, 1) + rng.normal(0, 0.25, count))
+    rows += [rng.uniform(-1, 1.8, count), rng.uniform(-1, 1.8, count), rng.normal(0, 0.4, count)]
+    return np.clip(rows, -1, 2.5)
+
+
+def taught(model: MSLIQE, images: Tensor, labels: Tensor, options: argparse.Namespace) -> MSLIQE:
+    """Fine-tuned on crops (N, VERSIONS, 3, s, s) uint8 with labels (N, VERSIONS); batch statistics stay as they are."""
+    model.train().requires_grad_(True)
+    model.clip.eval()
+    views, groups = replace(model.views, n_crops=1, rule="random"), torch.arange(BATCH).repeat_interleave(VERSIONS)
+    averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.995))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=options.rate, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda k: min(1, (k + 1) / 50) * (1 + math.cos(math.pi * k / options.steps)) / 2
+    )
+    bar = tqdm(range(options.steps), desc="teaching")
+    for step in bar:
+        rng = default_rng((SEED, 1, step))
+        chosen = rng.choice(len(images), BATCH, replace=False)
+        batch = images[chosen].flatten(0, 1).rot90(int(rng.integers(4)), (-2, -1)).float() / 255
+        top, left = rng.integers(SIZE - VIEW + 1, size=2)
+        batch = batch[..., top : top + VIEW, left : left + VIEW].contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16):
+            scores = model(batch.flip(-1) if rng.random() < 0.5 else batch, views)
+        of_batch = labels[chosen].flatten()
+        loss = fidelity_loss(scores, of_batch, None, BETWEEN)
+        loss = loss + options.within * fidelity_loss(scores, of_batch, groups, options.deviation)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        averaged.update_parameters(model)
+        bar.set_postfix(loss=f"{loss.item():.4f}")
+    best: MSLIQE = averaged.module.eval()
+    return best
+
+
+if __name__ == "__main__":
+    sys.exit(main())
