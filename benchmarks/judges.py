@@ -55,7 +55,7 @@ class NIQE(nn.Module):
 
 
 class Brisque(BRISQUE):
-    """BRISQUE (Mittal, Moorthy and Bovik, 2012) of the package brisque, whose weights learnt people's scores; negated."""
+    """BRISQUE (Mittal et al., 2012), negated; the weights, of the package brisque, learnt people's scores."""
 
     def __call__(self, image: Tensor) -> Tensor:
         """(1, 3, H, W) in [0, 1] -> (1,), higher is better."""

@@ -2,11 +2,11 @@
 
     python benchmarks/sweep.py OUT TRAINING... [--variants benchmarks/sweep.yaml] [--count 48] [--only NAME ...]
 
-Inputs: squares of 128 pixels from as many photographs of TRAINING, one folder or several, as evenly spread over them; half
-of them under the mixtures of evidence.py in turn, a third under random mixtures of training, the others undamaged. Every
-variant changes what benchmarks/sweep.yaml says of configs/dlmap/tiny.yaml and enhances all of them. The changes of the
-input by witness and distances are means over the first half; the committee follows on the other parts, with
-the number of images that it likes better and worse. OUT/NAME.json keeps what is done, and goes on where it was ended.
+Inputs: squares of 128 pixels of photographs spread evenly over the folders TRAINING; two thirds are under the mixtures
+of evidence.py in turn, the others under random mixtures of training or undamaged. Every variant changes what
+benchmarks/sweep.yaml says in configs/dlmap/tiny.yaml and enhances all of them. Columns: means over the first part of
+the changes from the input; then what the committee says of the other parts, in how many it likes the result better and
+worse, and the labels of undamaged ones, 100 being untouched. OUT/NAME.json keeps what is done.
 """
 
 import argparse

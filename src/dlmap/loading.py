@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
+from diffusers.utils import logging as diffusers_logging
 
 from mslique import UserError, check_finite
 
@@ -26,6 +27,7 @@ def load_pipeline(path: str) -> Any:
     local = Path(path).is_dir()
     if local and not (Path(path) / "model_index.json").is_file():
         raise UserError(f"{path} holds no model_index.json: give a diffusers model folder, not one of its parts")
+    diffusers_logging.disable_progress_bar()  # of the parts of the pipeline, which are few
     try:
         index = DiffusionPipeline.load_config(path)
         networks = {name: _network(path, name, index[name]) for name in NETWORKS if index.get(name, [None])[0]}

@@ -6,6 +6,7 @@ somebody else can do is in :mod:`mslique.trust`.
 """
 
 import errno
+import logging
 import re
 import sys
 import warnings
@@ -19,6 +20,8 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from .errors import UserError
 from .trust import VARIABLE, only_weights, read_weights, restrict_classes
 
+CHATTER = ("\N{ELECTRIC LIGHT BULB} Tip", "GPU available", "TPU available")
+"""How messages of Lightning begin that tell the user of this command nothing."""
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
@@ -97,7 +100,7 @@ def parse(args: Sequence[str]) -> dict[str, Any]:
 
 
 def _parsed(kind: type[_CLI], args: Sequence[str] | None) -> _CLI:
-    warnings.filterwarnings("ignore", message="LightningCLI's args parameter")  # `dlmap enhance` uses it on purpose
+    _quieten()
     restrict_classes()
     with only_weights():
         return kind(
@@ -109,6 +112,17 @@ def _parsed(kind: type[_CLI], args: Sequence[str] | None) -> _CLI:
             save_config_kwargs={"overwrite": True},
             args=list(args) if args is not None else None,
         )
+
+
+def _quieten() -> None:
+    """Leave out what libraries say about themselves, so that what concerns the user is seen."""
+    warnings.filterwarnings("ignore", message="LightningCLI's args parameter")  # `dlmap enhance` uses it on purpose
+    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")  # within Lightning
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_concerns_the_user)
+
+
+def _concerns_the_user(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(CHATTER)
 
 
 def sentence(function: Callable[..., Any], *args: Any) -> int:

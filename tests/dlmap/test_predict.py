@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from toys import CONFIG, predict
+from toys import CONFIG, IN_STAGES, predict
 
 from dlmap import cli
+from dlmap.journal import Journal
 from dlmap.results import COLUMNS, read_rows
 from mslique import lightning_cli, list_images
 
@@ -32,9 +33,12 @@ def test_a_folder_is_enhanced(
     assert yaml.safe_load((tmp_path / "out" / "config.yaml").read_text())["seed_everything"] == 0
 
 
-def test_the_result_does_not_depend_on_the_batch(folder: Path, tmp_path: Path, models: list[str]) -> None:
+@pytest.mark.parametrize("ascents", [[], [IN_STAGES]], ids=["one ascent", "stages"])
+def test_the_result_does_not_depend_on_the_batch(
+    ascents: list[str], folder: Path, tmp_path: Path, models: list[str]
+) -> None:
     for size in (1, 3):
-        assert predict(folder, tmp_path / str(size), *models, f"--data.batch_size={size}") == 0
+        assert predict(folder, tmp_path / str(size), *models, *ascents, f"--data.batch_size={size}") == 0
     for name in ("a.png", "b.png", "sub/c.png"):
         one, three = (np.asarray(Image.open(tmp_path / size / name)).astype(int) for size in ("1", "3"))
         assert np.abs(one - three).max() <= 1
@@ -56,6 +60,36 @@ def test_a_bad_photo_costs_only_itself(
 def test_the_short_form_and_a_single_file(folder: Path, tmp_path: Path, models: list[str]) -> None:
     assert cli.main(["enhance", str(folder / "sub" / "c.png"), str(tmp_path / "out"), *models]) == 0
     assert [row["file"] for row in read_rows(tmp_path / "out" / "results.csv")] == ["c.png"]
+
+
+def test_rows_and_report_tell_stages_apart(folder: Path, tmp_path: Path, models: list[str]) -> None:
+    assert predict(folder, tmp_path, *models, IN_STAGES) == 0
+    for row in read_rows(tmp_path / "results.csv"):
+        assert (row["status"], row["iterations"], row["stages"]) == ("ok", "3", "2 + 1")
+        assert float(row["quality_after"]) != float(row["quality_before"])
+    entries = Journal(tmp_path).read().values()
+    assert all(entry.stages == [3, 2] and len(entry.quality) == 5 for entry in entries)
+    assert '"stages": [3, 2]' in (tmp_path / "report.html").read_text()
+
+
+def test_the_quality_after_is_that_of_the_file(folder: Path, tmp_path: Path, models: list[str]) -> None:
+    """Not that of the numbers before they were rounded to 8 bits; asked of the file itself, by another run."""
+    assert predict(folder, tmp_path / "out", *models) == 0
+    assert predict(tmp_path / "out", tmp_path / "again", *models, "--model.ascent.iterations=0") == 0
+    first, again = (read_rows(tmp_path / name / "results.csv") for name in ("out", "again"))
+    for one, other in zip(first, again, strict=True):
+        assert float(one["quality_after"]) == pytest.approx(float(other["quality_before"]), abs=1e-3)
+
+
+def test_a_photograph_that_gains_too_little_comes_back_as_it_was(
+    folder: Path, tmp_path: Path, models: list[str]
+) -> None:
+    assert predict(folder, tmp_path, *models, "--model.ascent.margin=1000") == 0
+    for row in read_rows(tmp_path / "results.csv"):
+        assert np.array_equal(
+            np.asarray(Image.open(folder / row["file"])), np.asarray(Image.open(tmp_path / row["file"]))
+        )
+        assert row["quality_after"] == row["quality_before"] and "left as it was" in row["note"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from toys import CONFIG, photos, predict
+from toys import CONFIG, IN_STAGES, photos, predict
 
 from dlmap.images import save_png
 from dlmap.results import read_rows
@@ -104,6 +104,22 @@ def test_after_a_kill_only_the_missing_ones_are_done(
     assert predict(many, tmp_path, *models) == 0
     check_complete(tmp_path, plain)
     assert {name: (tmp_path / name).stat().st_mtime_ns for name in noted} == written
+
+
+@pytest.mark.slow
+def test_stages_in_two_processes_after_a_kill_give_what_one_undisturbed_one_does(
+    many: Path, tmp_path: Path, models: list[str]
+) -> None:
+    options = [*models, IN_STAGES, "--data.batch_size=2"]
+    assert predict(many, tmp_path / "plain", *options) == 0
+    process = start(many, tmp_path / "out", *options, *TWO)
+    wait_for(8, tmp_path / "out")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    process = start(many, tmp_path / "out", *options, *TWO)
+    _, errors = process.communicate(timeout=180)
+    assert process.returncode == 0, errors
+    check_complete(tmp_path / "out", tmp_path / "plain")
 
 
 @pytest.mark.slow

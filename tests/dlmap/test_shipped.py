@@ -7,7 +7,9 @@ import skimage.data
 import torch
 from toys import photos
 
-from dlmap import DiffusionPrior
+from dlmap import DiffusionPrior, cli
+from dlmap.images import save_png
+from mslique import read_image
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -29,6 +31,19 @@ def test_it_predicts_noise_on_photographs() -> None:
     with torch.no_grad():
         predicted = prior.denoiser(prior.schedule.alphas[i] * clean + prior.schedule.sigmas[i] * noise, i)
     assert (predicted - noise).square().mean() < 0.25
+
+
+def test_the_default_denoises_and_leaves_an_undamaged_photograph_alone(tmp_path: Path) -> None:
+    """``dlmap enhance`` as it is: noise on a face goes, and the face without noise is not touched."""
+    clean = torch.from_numpy(skimage.data.astronaut()).permute(2, 0, 1)[:, 30:190, 140:300] / 255
+    noise = 0.08 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    noisy = (clean + noise).clamp(0, 1)
+    save_png(clean, tmp_path / "in" / "clean.png")
+    save_png(noisy, tmp_path / "in" / "noisy.png")
+    assert cli.main(["enhance", str(tmp_path / "in"), str(tmp_path / "out"), "--trainer.accelerator=cpu"]) == 0
+    after = read_image(tmp_path / "out" / "noisy.png")
+    assert (after - clean).square().mean() < 0.4 * (noisy - clean).square().mean()
+    assert torch.equal(read_image(tmp_path / "out" / "clean.png"), clean)
 
 
 def test_weights_are_small() -> None:

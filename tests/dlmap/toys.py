@@ -22,7 +22,14 @@ from dlmap.pretraining import SCHEDULE
 from dlmap.schedule import Schedule, make_schedule
 from mslique import MSLIQE, lightning_cli
 
-CONFIG = Path(__file__).parents[2] / "configs" / "dlmap" / "tiny.yaml"
+CONFIG = Path(__file__).parents[2] / "configs" / "dlmap" / "published_tiny.yaml"
+
+
+IN_STAGES = (
+    '--model.ascent=[{"domain": "bands", "levels": [0.05, 0.2], "radius": 2, "iterations": 2, "target": 1000},'
+    ' {"iterations": 1, "target": 1000}]'
+)
+"""Gains of bands, then noise: after the options of the fixture ``models``."""
 
 
 def schedule(num_steps: int = 20, **changes: object) -> Schedule:

@@ -23,7 +23,7 @@ from dlmap.study.entries import overlay
 from dlmap.study.store import Store
 from mslique import lightning_cli, list_images
 
-FAST = ["--model.report=false", "--model.ascent.keep=last", "--model.ascent.step_size=100"]
+FAST = ["--model.report=false", "--model.ascent.step_size=100"]
 
 
 @pytest.fixture
