@@ -105,7 +105,7 @@ def make_prior(options: argparse.Namespace, solver: str = "edict", **changes: ob
 
 
 def make_objective() -> MAPObjective:
-    quality = MSLIQEQuality(str(DATA / "mslique-tiny"), center=2.94, scale=0.72, piece=256)
+    quality = MSLIQEQuality(str(DATA / "mslique-tiny"), center=2.77, scale=1.20, piece=256)
     return MAPObjective(quality, NLPD(levels=5, low=True), fidelity_weight=100.0).to(DEVICE)
 
 

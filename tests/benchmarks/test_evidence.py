@@ -81,7 +81,7 @@ def test_the_command_goes_on_where_it_was_ended(tmp_path: Path, capsys: pytest.C
     command += [f"--witness={tmp_path / 'quality'}"]
     assert evidence.main(command) == 0
     tables, rows = capsys.readouterr().out, sorted((tmp_path / "out/rows").glob("*/*.json"))
-    assert len(rows) == 2 * 2 + 1 and "at equal drift | 4 |" in tables
+    assert len(rows) == 2 * (2 + 2) + 1 and "at equal drift | 4 |" in tables
     assert (tmp_path / "out/pictures.png").is_file()
     before = [(path.stat().st_mtime_ns, scores(path)) for path in rows]
     for path in rows[:2]:  # one batch: with another number of images rounding would differ

@@ -111,7 +111,7 @@ def test_gains_stay_within_their_bounds() -> None:
     state.copy_(torch.tensor([-1e3, 1e3, 0.1]))
     domain.project(state, 1)
     low, high, free = state / domain.sizes[1]
-    assert (low.item(), high.item(), state[2].item()) == (-1, 1.5, pytest.approx(0.1)) and free != 0
+    assert (low.item(), high.item(), state[2].item()) == pytest.approx((-1, 1.5, 0.1)) and free != 0
 
 
 @torch.no_grad()
