@@ -58,7 +58,7 @@ CONFIGS = ("configs/dlmap/tiny.yaml", "configs/dlmap/published_tiny.yaml")
 SOLVERS = {"EDICT": "EDICT", "BDIA": "BDIA", "OBELM": "O-BELM"}
 RANDOM, UNDAMAGED = "random", "undamaged"
 ON_PIXELS = {"direct ascent": False, "pixel MAP": True}  # with the fidelity term?
-PIXEL_STEPS = Ascent(iterations=24, step_size=0.5, target=1e9, domain="pixel")
+PIXEL_STEPS = Ascent(iterations=16, step_size=0.75, target=1e9, domain="pixel")
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,8 @@ def _ascend(
         _record(results, moving, finite, chosen, better)
         if progress is not None:
             progress(iteration, better.value.tolist())
-        reached = (better.quality >= ascent.target).tolist()
+        enough = ascent.target if iteration else min(ascent.target, ascent.only_below)
+        reached = (better.quality >= enough).tolist()
         go_on = [row for row, (ok, done) in enumerate(zip(finite, reached, strict=True)) if ok and not done]
         if iteration == ascent.iterations or not go_on:
             break
@@ -110,7 +111,7 @@ def _ascend(
         steps.release([k for k in going if k not in moving])
         if not moving:
             break
-    return [_kept(result, image, ascent.margin) for result, image in zip(results, images, strict=True)]
+    return [_kept(result, image, ascent) for result, image in zip(results, images, strict=True)]
 
 
 def _steps(states: list[nn.Parameter], domain: Domain, ascent: Ascent) -> Steps:
@@ -157,12 +158,14 @@ def _record(results: list[Enhanced], moving: list[int], finite: list[bool], imag
         warnings.warn(f"image {k} of the batch: {note}", stacklevel=3)
 
 
-def _kept(result: Enhanced, image: Tensor, margin: float) -> Enhanced:
-    """The result with its number of evaluations; or the image as it was given, if the objective gained too little."""
+def _kept(result: Enhanced, image: Tensor, ascent: Ascent) -> Enhanced:
+    """The result with its number of evaluations; or the image as it was given, if that is to be left alone."""
     result = replace(result, stages=(len(result.quality),))
-    gain = max(result.objective) - result.objective[0] if result.objective else margin
-    if gain >= margin:
+    if not result.objective:
         return result
-    left = replace(result, image=image.cpu())
-    # one that stopped at once has reached its target: no gain was asked for
-    return left if result.iterations == 0 else left.noted(f"left as it was: {gain:.2g} points are less than the margin")
+    left, gain = replace(result, image=image.cpu()), max(result.objective) - result.objective[0]
+    if result.quality[0] >= ascent.only_below:
+        return left.noted("left as it was: its quality is high already")
+    if result.iterations and gain < ascent.margin:
+        return left.noted(f"left as it was: {gain:.2g} points are less than the margin")
+    return result

@@ -22,6 +22,7 @@ class Ascent:
             or direct ascent if the fidelity weight is 0); or one gain for each of a few bands into which the prior
             splits the image ("bands") [ours].
         target: an image stops when its quality reaches this value, of 100.
+        only_below: an image whose quality is this value or more at the start comes back as it was given [ours].
         step_size, momentum, clip: of the published steps, SGD with momentum along the gradient whose elements are cut
             to this magnitude. The noise has unit variance, pixels are in [0, 1].
         radius: steps of a trust region instead [ours] (:class:`dlmap.steps.TrustRegion`): none moves the picture by
@@ -40,6 +41,7 @@ class Ascent:
     iterations: int = 30
     domain: Literal["latent", "pixel", "bands"] = "latent"
     target: float = 90.0
+    only_below: float = math.inf
     step_size: float = 2.0
     momentum: float = 0.9
     clip: float = 1e-3

@@ -195,6 +195,15 @@ def test_a_gain_below_the_margin_leaves_the_photograph_as_it_was() -> None:
         assert ("left as it was" in result.note) is left
 
 
+@pytest.mark.parametrize("domain", ["latent", "bands"])
+def test_a_photograph_that_is_good_enough_is_not_touched(domain: str) -> None:
+    images = torch.stack([0.5 * photos(1)[0], photos(1)[0]])
+    ascent = BANDS if domain == "bands" else Ascent(iterations=2, clip=1e-2, target=1e9)
+    dark, bright = enhance(images, prior(), BRIGHTER, replace(ascent, only_below=100 * images[1].mean().item() - 1))
+    assert dark.iterations > 0 and not torch.equal(dark.image, images[0])
+    assert bright.iterations == 0 and torch.equal(bright.image, images[1]) and "high already" in bright.note
+
+
 def test_stages_start_where_the_one_before_ended_and_fidelity_keeps_its_reference() -> None:
     images, first, second = photos(1), replace(BANDS, iterations=2), Ascent(iterations=2, clip=1e-2)
     (both,) = enhance(images, prior(), BRIGHTER, [first, second])
