@@ -95,9 +95,13 @@ def means(rows: Sequence[Row], columns: Sequence[str]) -> str:
 
 
 def preferences(rows: Sequence[Row], ours: Sequence[str]) -> str:
-    """Shares of the images on which quality, or a judge, scores the first of two results higher."""
+    """Shares of the images on which quality, or a judge, scores the first of two results higher.
+
+    Two equal results, such as a photograph that was left as it was and its input, are no preference: ``differ`` counts
+    the others.
+    """
     names = ("quality", *JUDGES)
-    lines = [f"| | images | {' | '.join(names)} | most judges |", "|---" * (len(names) + 3) + "|"]
+    lines = [f"| | images | differ | {' | '.join(names)} | most judges |", "|---" * (len(names) + 4) + "|"]
     clean, before = finals(rows, "clean original"), finals(rows, "unchanged")
     if clean:
         lines.append(votes("clean original against the input", clean, before, names))
@@ -116,7 +120,8 @@ def votes(label: str, first: Rows, second: Rows, names: Sequence[str]) -> str:
     wins = {name: {k: float(first[k][name] > second[k][name]) for k in both} for name in names}
     most = {k: float(sum(wins[name][k] for name in JUDGES) > len(JUDGES) / 2) for k in both}
     cells = [shown(column, "{:.0%}") for column in (*wins.values(), most)]
-    return f"| {label} | {len(both)} | {' | '.join(cells)} |"
+    differ = sum(any(first[k][name] != second[k][name] for name in ("drift", *names)) for k in both)
+    return f"| {label} | {len(both)} | {differ} | {' | '.join(cells)} |"
 
 
 def by_mixture(rows: Sequence[Row], ours: Sequence[str]) -> str:

@@ -59,7 +59,7 @@ def main(args: Sequence[str] | None = None) -> int:
         path = options.output / f"{name}.json"
         key = [changes, [(one.photo, one.group) for one in inputs], BASE.read_text()]
         if not path.is_file() or json.loads(path.read_text())["key"] != json.loads(json.dumps(key)):
-            rows = tried(changes, inputs, options.output, *measures)
+            rows = tried(changes, inputs, path.with_suffix(".yaml"), *measures)
             write_bytes(path, json.dumps({"key": key, "rows": rows}).encode())
         print(line(name, json.loads(path.read_text())["rows"]), flush=True)
     return 0
@@ -69,12 +69,11 @@ def made(path: Path, index: int, kind: str) -> Input:
     return degraded(path, index, kind, SIZE) if kind in MIXTURES else cut(path, index, kind, SIZE)
 
 
-def tried(changes: dict[str, Any], inputs: Sequence[Input], output: Path, *measures: Any) -> list[Row]:
-    """For every input the changes of all measures, its group, drift and seconds."""
+def tried(changes: dict[str, Any], inputs: Sequence[Input], written: Path, *measures: Any) -> list[Row]:
+    """For every input the changes of all measures, its group, drift and seconds; the configuration is left at ``written``."""
     config = yaml.safe_load(BASE.read_text())
     merge(config["model"]["init_args"], changes)
-    output.mkdir(parents=True, exist_ok=True)
-    written = output / "config.yaml"
+    written.parent.mkdir(parents=True, exist_ok=True)
     written.write_text(yaml.safe_dump(config))
     model, rows = load(written), []
     for k in range(0, len(inputs), BATCH):
