@@ -70,7 +70,7 @@ def made(path: Path, index: int, kind: str) -> Input:
 
 
 def tried(changes: dict[str, Any], inputs: Sequence[Input], written: Path, *measures: Any) -> list[Row]:
-    """For every input the changes of all measures, its group, drift and seconds; the configuration is left at ``written``."""
+    """For every input the changes of all measures, its group, drift and seconds; ``written`` gets the configuration."""
     config = yaml.safe_load(BASE.read_text())
     merge(config["model"]["init_args"], changes)
     written.parent.mkdir(parents=True, exist_ok=True)
