@@ -314,8 +314,10 @@ def baselines(image: Tensor) -> dict[str, Tensor]:
     pixels = image.permute(1, 2, 0).numpy()
     sigma = noise_level(pixels)
     quiet = denoise_nl_means(pixels, patch_size=5, patch_distance=6, h=0.8 * sigma, sigma=sigma, channel_axis=-1)
-    # at least a tenth of a level: bm3d divides by it
-    matched = bm3d.bm3d_rgb(pixels.astype(np.float64), max(sigma, 0.1 / 255)).astype(np.float32)
+    grey = bool((pixels == pixels[..., :1]).all())  # bm3d_rgb divides by what colours differ
+    denoise, given = (bm3d.bm3d, pixels[..., :1]) if grey else (bm3d.bm3d_rgb, pixels)
+    matched = denoise(given.astype(np.float64), max(sigma, 0.1 / 255)).astype(np.float32)
+    matched = np.broadcast_to(matched.reshape(given.shape), pixels.shape).copy()
     return {
         "unsharp mask": torch.from_numpy(np.asarray(sharp, np.float32) / 255).permute(2, 0, 1),
         "non-local means": torch.from_numpy(quiet).permute(2, 0, 1),

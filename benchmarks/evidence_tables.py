@@ -67,6 +67,7 @@ def interval(values: dict[tuple[str, str], float], resamples: int = 2000) -> tup
 
 
 def shown(values: dict[tuple[str, str], float], text: str = "{:+.3g}") -> str:
+    values = {key: value for key, value in values.items() if np.isfinite(value)}
     if not values:
         return ""
     mean, low, high = (text.format(value) for value in interval(values))

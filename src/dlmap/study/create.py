@@ -1,5 +1,6 @@
 """``dlmap study create``: every contestant's picture of every photograph, and the definition of the study."""
 
+import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -89,7 +90,8 @@ def _begin(base: Base, contestants: Sequence[str], tasks: Sequence[Task], source
     Raises:
         UserError: the contestants' names, or their number, are wrong; or observers have answered to other pictures.
     """
-    details = {"photos": base.photos, "model": base.settings["model"], **sources}
+    # as the file gives it back: tuples are lists there
+    details = json.loads(json.dumps({"photos": base.photos, "model": base.settings["model"], **sources}))
     photos = tuple(task.output.as_posix() for task in tasks)
     if not (base.study / FILE).is_file():
         return Study(base.study, tuple(contestants), photos, secrets.token_urlsafe(16), details=details)
