@@ -57,7 +57,7 @@ def main(output: Path) -> int:
         table.writeheader()
         table.writerows(rows)
     sys.stdout.write(text_table(rows, output))
-    draw_pairs(output, list(PHOTOS)[: len(PHOTOS) - 2]).save(output / "before-after.png", optimize=True)
+    draw_pairs(output, [name for name in PHOTOS if name not in AS_IS]).save(output / "before-after.png", optimize=True)
     sys.stdout.write(f"Before and after: {output / 'before-after.png'}\n")
     sys.stdout.write(f"With a slider, in a browser: {output / 'enhanced' / 'report.html'}\n")
     return 0
