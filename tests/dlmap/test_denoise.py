@@ -10,7 +10,7 @@ import torch
 from diffusers import DDIMScheduler, UNet2DModel
 from torch import Tensor, nn
 from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle
-from toys import SCHEDULE, photos, prior, unet, vae
+from toys import SCHEDULE, photos, prior, stable_diffusion, unet, vae
 
 from dlmap import DiffusionPrior
 from dlmap.codec import Codec, Identity
@@ -128,3 +128,17 @@ def test_it_is_differentiable(tile: int | None) -> None:
 def test_a_level_the_prior_was_not_trained_at_is_refused() -> None:
     with pytest.raises(UserError, match=r"noise levels from 0\.02917 to 14\.61, got 0\.01"):
         prior().denoise(photos(1), 0.01)
+
+
+@torch.no_grad()
+def test_stable_diffusion_denoises_its_latents_under_its_prompt(tmp_path: Path) -> None:
+    stable_diffusion(tmp_path).save_pretrained(tmp_path / "sd")
+    model, images, level = DiffusionPrior.from_pretrained(str(tmp_path / "sd"), num_steps=2), photos(1, 32, 32), 0.3
+    latents, at = model.encode(images), model.denoiser.schedule.at_level(level)
+    assert model.denoiser.embedding is not None
+    noise = model.denoiser.unet(
+        at.alpha * latents, torch.tensor(at.timestep), encoder_hidden_states=model.denoiser.embedding
+    ).sample
+    clean = model.decode(latents - level * noise)
+    expected = (clean + images - model.decode(latents)).clamp(0, 1)
+    torch.testing.assert_close(model.denoise(images, level), expected, rtol=0, atol=1e-5)
