@@ -59,10 +59,11 @@ def enhance(
         raise UserError("the list of ascents is empty: give one at least")
     results: list[Enhanced] = []
     for number, stage in enumerate(stages):
+        if number:
+            images = torch.stack([one.image for one in results]).to(images)
         domain = _domain(prior, stage, fixed=reference is None)
         found = _ascend(images, target, domain, objective, stage, progress)
         results = [one.then(two) for one, two in zip(results, found, strict=True)] if number else found
-        images = torch.stack([one.image for one in results]).to(images)
     return results
 
 
