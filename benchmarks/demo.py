@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from restoration import compare, enhance
 from torch import Tensor
 
-from dlmap.images import save_png, to_pillow
+from dlmap.run.pictures import save_png, to_pillow
 from mslique import MSLIQE, degrade_by, read_image
 
 SIZE, CELL, HEAD = 384, 288, 26

@@ -38,9 +38,9 @@ from skimage.restoration import denoise_nl_means
 from torch import Tensor, nn
 
 from dlmap import Ascent, DiffusionPrior, MAPObjective, enhance
-from dlmap.images import save_png, to_pillow, write_bytes
-from dlmap.module import MAPEnhancer
 from dlmap.objective import Terms
+from dlmap.run.module import MAPEnhancer
+from dlmap.run.pictures import save_png, to_pillow, write_bytes
 from mslique import degrade, degrade_by, list_images, read_image
 
 SIZE, SIZE_OF_REAL, BATCH = 128, 192, 4

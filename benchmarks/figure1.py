@@ -22,8 +22,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from dlmap import Ascent, enhance
-from dlmap.images import save_png, to_pillow
-from dlmap.module import MAPEnhancer
+from dlmap.run.module import MAPEnhancer
+from dlmap.run.pictures import save_png, to_pillow
 from mslique import MSLIQE, read_image
 
 CELL, FOOT, HEAD = 256, 44, 28

@@ -34,7 +34,7 @@ from dlmap.codec import Codec, Identity
 from dlmap.conditioning import Condition
 from dlmap.fidelity import NLPD
 from dlmap.loading import load_pipeline
-from dlmap.pretraining import SCHEDULE
+from dlmap.pretrain.module import SCHEDULE
 from dlmap.quality import MSLIQEQuality
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from dlmap.fidelity import NLPD
-from dlmap.images import to_grey
+from dlmap.run.pictures import to_grey
 from mslique import MSLIQE, read_image, reference_quality
 
 BLOCK = 32

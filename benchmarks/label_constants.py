@@ -1,4 +1,4 @@
-"""The constants s and p of mslique.labels, which bring the committee's members to one scale.
+"""The constants s and p of mslique.data.committee, which bring the committee's members to one scale.
 
     python benchmarks/label_constants.py PHOTOS [--samples 2000]
 
@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from mslique import list_images, srcc
-from mslique.dataset import DegradedCrops
-from mslique.labels import COMMITTEE, Member, fit_scale
+from mslique.data.committee import COMMITTEE, Member, fit_scale
+from mslique.data.synthetic import DegradedCrops
 
 SEED = 3
 

@@ -2,9 +2,10 @@
 
     python benchmarks/quality.py PHOTOS [--model data/mslique-tiny] [--samples 960] [--size 128]
 
-All on square crops of PHOTOS, labelled as in training (mslique.labels). Prints Markdown:
+All on square crops of PHOTOS, labelled as in training (mslique.data.committee). Prints Markdown:
 
-- SRCC and PLCC on mixtures as in training, and on degradations of kinds that no training uses (mslique.unseen);
+- SRCC and PLCC on mixtures as in training, and on degradations of kinds that no training uses
+  (mslique.data.degradations.unseen);
 - of every single kind, the mean label, how far the calibrated score is off on average, the standard deviation of that,
   and the SRCC: a kind that is scored too high or too low costs SRCC where kinds are mixed;
 - whether the score follows the severity of every single degradation, from the clean crop through six severities: the
@@ -36,7 +37,7 @@ from mslique import (
     reference_quality,
     srcc,
 )
-from mslique.dataset import DegradedCrops
+from mslique.data.synthetic import DegradedCrops
 from mslique.hardening import direction
 
 Model = Callable[[Tensor], Tensor]

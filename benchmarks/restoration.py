@@ -21,7 +21,7 @@ from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from dlmap.fidelity import NLPD
-from dlmap.images import save_png
+from dlmap.run.pictures import save_png
 from mslique import MSLIQE, degrade, lightning_cli, list_images, read_image
 
 Measure = Callable[[Tensor, Tensor], Tensor]

@@ -18,7 +18,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from dlmap.images import save_png
+from dlmap.run.pictures import save_png
 from mslique import list_images, read_image
 
 

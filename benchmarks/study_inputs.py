@@ -16,7 +16,7 @@ from PIL import Image
 from pyiqa.archs.cnniqa_arch import CNNIQA
 
 from dlmap.calibrate import degraded
-from dlmap.images import save_picture
+from dlmap.run.pictures import save_picture
 
 SIZE, PATCH, BATCH = 256, 64, 32
 # left, top, side of the square that is shrunk to SIZE

@@ -28,10 +28,10 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from mslique import MultiScaleViews, list_images
-from mslique.labelled import LabelledViews
+from mslique.data.manifests import Label
+from mslique.data.opinion import LabelledViews
+from mslique.io.photo_cache import PhotoCache, decoded
 from mslique.lightning_cli import run
-from mslique.manifests import Label
-from mslique.photo_cache import PhotoCache, decoded
 
 CONFIG = Path(__file__).parents[1] / "configs" / "mslique" / "liqe_mix.yaml"
 SMALLER_SIDE = 768

@@ -10,7 +10,7 @@ import yaml
 
 from mslique import UserError, lightning_cli
 
-from .report import report
+from .run.report import report
 from .study import cli as study
 
 TINY = Path(__file__).parents[2] / "configs" / "dlmap" / "tiny.yaml"

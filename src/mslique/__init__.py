@@ -3,18 +3,18 @@
 from typing import Any
 
 from .correlation import Calibration, fit_calibration, plcc, srcc
-from .degradations import DEGRADATIONS, degrade, degrade_by
-from .errors import UserError
+from .data.committee import reference_quality
+from .data.degradations.mixture import DEGRADATIONS, degrade, degrade_by
+from .data.degradations.unseen import UNSEEN_DEGRADATIONS
 from .fidelity_loss import fidelity_loss
-from .files import list_images
-from .images import Decoded, decode_image, read_image
-from .labels import reference_quality
+from .io.decoding import Decoded, decode_image, read_image
+from .io.errors import UserError
+from .io.listing import list_images
+from .io.opening import image_size
+from .io.trust import check_finite, only_weights, restrict_classes
 from .model import MSLIQE
-from .opening import image_size
 from .pyiqa_metric import register_in_pyiqa
 from .sharing import load_model
-from .trust import check_finite, only_weights, restrict_classes
-from .unseen import UNSEEN_DEGRADATIONS
 from .views import MultiScaleViews
 
 register_in_pyiqa()

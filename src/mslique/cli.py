@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from .errors import UserError
-from .files import list_images
+from .io.errors import UserError
+from .io.listing import list_images
 from .model import MSLIQE
 from .scoring import Score, score_files
 from .sharing import TINY, UNKNOWN, export_checkpoint, load_model

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .errors import UserError
-from .pretrained import weights_file
-from .trust import check_finite, read_weights
+from .io.errors import UserError
+from .io.hub import weights_file
+from .io.trust import check_finite, read_weights
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from numpy.random import Generator
 from torch import Tensor
 
-from .labels import reference_quality
+from .data.committee import reference_quality
 
 Score = Callable[[Tensor], Tensor]
 SMOOTHING = (1, 1, 3, 7, 15)

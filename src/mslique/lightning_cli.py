@@ -2,7 +2,7 @@
 
 LightningCLI in subclass mode: the YAML names the module and the data module, and every option of theirs can be
 overridden on the command line (``--data.folder X``, ``--model.iterations 5``, ``--trainer.devices 4``). What a YAML of
-somebody else can do is in :mod:`mslique.trust`.
+somebody else can do is in :mod:`mslique.io.trust`.
 """
 
 import errno
@@ -17,8 +17,8 @@ from typing import Any, NoReturn
 from lightning import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from .errors import UserError
-from .trust import VARIABLE, only_weights, read_weights, restrict_classes
+from .io.errors import UserError
+from .io.trust import VARIABLE, only_weights, read_weights, restrict_classes
 
 CHATTER = ("\N{ELECTRIC LIGHT BULB} Tip", "GPU available", "TPU available")
 """How messages of Lightning begin that tell the user of this command nothing."""

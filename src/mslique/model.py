@@ -18,9 +18,9 @@ from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
 from .clip import PUBLISHED, Backbone, build_clip, image_size, load_openai_weights, openai_name, tokenize
-from .errors import UserError
-from .pretrained import weights_file
-from .trust import check_finite
+from .io.errors import UserError
+from .io.hub import weights_file
+from .io.trust import check_finite
 from .views import CropRule, MultiScaleViews
 from .vocabulary import LEVELS, PROMPT, quality_prompts
 

@@ -18,10 +18,10 @@ from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import CatMetric
 
 from .clip import PUBLISHED, load_clip_weights, remove_stem_mean
-from .errors import UserError
 from .evaluation import Agreement, agreements, write_report
 from .fidelity_loss import fidelity_loss
 from .hardening import Hardening
+from .io.errors import UserError
 from .model import MSLIQE
 from .sharing import RECORD
 from .views import MultiScaleViews

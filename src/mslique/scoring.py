@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .errors import UserError
-from .images import read_image
+from .io.decoding import read_image
+from .io.errors import UserError
 from .model import MSLIQE
 
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from .errors import UserError
+from .io.errors import UserError
+from .io.trust import check_finite, read_weights
 from .model import MSLIQE
-from .trust import check_finite, read_weights
 
 RECORD = "mslique_record"
 PREFIX = "model."

@@ -14,7 +14,7 @@ from judges import NIQE, color_shift
 from scipy.stats import bootstrap
 from toys import photos, save_prior, save_quality
 
-from dlmap.images import save_png
+from dlmap.run.pictures import save_png
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,7 +8,7 @@ import yaml
 from PIL import Image
 from toys import photos, save_prior, save_quality
 
-from dlmap.images import save_png
+from dlmap.run.pictures import save_png
 from mslique import read_image
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 from toys import photos, save_prior, save_quality
 
-from dlmap.images import save_png
+from dlmap.run.pictures import save_png
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

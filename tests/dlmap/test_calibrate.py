@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from toys import photos, save_quality
 
 from dlmap import calibrate, cli
-from dlmap.images import save_png
+from dlmap.run.pictures import save_png
 from mslique import MSLIQE, read_image
 
 

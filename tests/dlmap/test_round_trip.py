@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from test_folders import rows_of
 from torch import Tensor
-from toys import photos, predict, prior
+from toys import photos, predict, prior, rows_of
 
 from dlmap import Ascent, MAPObjective, enhance
 from dlmap.denoiser import Denoiser

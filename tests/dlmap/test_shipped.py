@@ -8,7 +8,7 @@ import torch
 from toys import photos
 
 from dlmap import DiffusionPrior, cli
-from dlmap.images import save_png
+from dlmap.run.pictures import save_png
 from mslique import read_image
 
 DATA = Path(__file__).parents[2] / "data"

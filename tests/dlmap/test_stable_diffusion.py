@@ -10,8 +10,8 @@ from PIL import Image
 from toys import photos, save_quality, tokenizer
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from dlmap.images import save_png
-from dlmap.results import read_rows
+from dlmap.run.pictures import save_png
+from dlmap.run.results import read_rows
 from mslique import lightning_cli
 
 CONFIG = Path(__file__).parents[2] / "configs" / "dlmap" / "sd15.yaml"

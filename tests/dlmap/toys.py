@@ -18,7 +18,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from dlmap import DiffusionPrior
 from dlmap.codec import Identity
-from dlmap.pretraining import SCHEDULE
+from dlmap.pretrain.module import SCHEDULE
+from dlmap.run.results import read_rows
 from dlmap.schedule import Schedule, make_schedule
 from mslique import MSLIQE, lightning_cli
 
@@ -151,3 +152,8 @@ def predict(folder: Path, output: Path, *options: str) -> int:
     return lightning_cli.main(
         ["predict", "--config", str(CONFIG), "--data.folder", str(folder), "--output", str(output), *options]
     )
+
+
+def rows_of(output: Path) -> dict[str, dict[str, str]]:
+    """The rows of results.csv by the names of the photographs."""
+    return {row["file"]: row for row in read_rows(output / "results.csv")}

@@ -9,7 +9,7 @@ from numpy.random import default_rng
 from torch import Tensor
 
 from mslique import UserError, reference_quality
-from mslique.datamodule import DegradedPhotos
+from mslique.data.synthetic_datamodule import DegradedPhotos
 from mslique.hardening import Hardening, ascended, direction
 from mslique.module import QualityModule
 

@@ -157,7 +157,7 @@ def test_a_hub_model_that_cannot_be_reached_is_one_sentence(monkeypatch: pytest.
     def unreachable(*_: object, **__: object) -> str:
         raise OSError("no network")
 
-    monkeypatch.setattr("mslique.pretrained.hf_hub_download", unreachable)
+    monkeypatch.setattr("mslique.io.hub.hf_hub_download", unreachable)
     with pytest.raises(UserError, match="neither a folder .* nor a model on the hub"):
         MSLIQE.from_pretrained("nobody/nothing")
 

@@ -8,7 +8,7 @@ from lightning.pytorch import Trainer, seed_everything
 from torch.utils.data import DataLoader, TensorDataset
 
 from mslique import MSLIQE, UserError, fidelity_loss, srcc
-from mslique.datamodule import DegradedPhotos
+from mslique.data.synthetic_datamodule import DegradedPhotos
 from mslique.lightning_cli import run
 from mslique.module import QualityModule
 

@@ -8,7 +8,7 @@ from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from mslique import MSLIQE, UserError
-from mslique.datamodule import DegradedPhotos
+from mslique.data.synthetic_datamodule import DegradedPhotos
 from mslique.module import QualityModule
 from mslique.sharing import export_checkpoint, load_model
 

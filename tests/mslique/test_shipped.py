@@ -10,7 +10,7 @@ from numpy.random import default_rng
 from torch import Tensor
 
 from mslique import DEGRADATIONS, MSLIQE
-from mslique.degradations import GLOBAL_CHANGES
+from mslique.data.degradations.mixture import GLOBAL_CHANGES
 
 DATA = Path(__file__).parents[2] / "data"
 

@@ -10,7 +10,7 @@ from typing import Literal, cast, get_args
 
 from mslique import UserError
 
-from ..images import write_csv
+from ..run.pictures import write_csv
 from .design import Kind
 
 Side = Literal["left", "right"]

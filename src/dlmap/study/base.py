@@ -7,8 +7,8 @@ from typing import Any
 
 from mslique import UserError, lightning_cli
 
-from ..datamodule import PhotoFolderData
-from ..plan import Task
+from ..run.datamodule import PhotoFolderData
+from ..run.plan import Task
 from .entries import Entry, quality_of
 
 

@@ -11,8 +11,8 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from mslique import UserError
 
-from ..images import write_bytes
-from ..plan import Task, find
+from ..run.pictures import write_bytes
+from ..run.plan import Task, find
 from . import models
 from .base import Base
 from .definition import FILE, Study

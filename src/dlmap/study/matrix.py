@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..images import write_csv
+from ..run.pictures import write_csv
 
 Array = NDArray[np.float64]
 

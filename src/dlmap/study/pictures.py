@@ -9,7 +9,7 @@ import torch
 
 from mslique import DEGRADATIONS, UserError, read_image
 
-from ..images import png_bytes
+from ..run.pictures import png_bytes
 from .definition import Study
 from .design import DEGRADED, ORIGINAL, Trial
 

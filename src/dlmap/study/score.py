@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from mslique import UserError, decode_image
 
-from ..images import write_csv
-from ..results import six_digits
+from ..run.pictures import write_csv
+from ..run.results import six_digits
 from . import models
 from .create import SAMPLES
 from .definition import Study

@@ -12,11 +12,11 @@ from tqdm import tqdm
 
 from mslique import UserError, decode_image
 
-from ..images import save_picture, to_pillow
-from ..interrupt import SIGNALS
-from ..journal import Journal
-from ..plan import Task, find_references
-from ..results import OK
+from ..run.interrupt import SIGNALS
+from ..run.journal import Journal
+from ..run.pictures import save_picture, to_pillow
+from ..run.plan import Task, find_references
+from ..run.results import OK
 
 Errors = dict[str, str]
 """Why there is no picture, by photograph."""

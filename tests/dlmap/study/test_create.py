@@ -16,7 +16,7 @@ from PIL import Image
 from toys import CONFIG, photos, save_quality
 
 from dlmap import cli
-from dlmap.images import save_picture, save_png, to_pillow
+from dlmap.run.pictures import save_picture, save_png, to_pillow
 from dlmap.study import Study, create, stimuli
 from dlmap.study.design import Trial
 from dlmap.study.entries import overlay

@@ -10,8 +10,8 @@ from toys import photos, save_quality
 
 from dlmap import cli
 from dlmap.fidelity import NLPD
-from dlmap.images import save_png
 from dlmap.quality import MSLIQEQuality
+from dlmap.run.pictures import save_png
 from dlmap.study import Study
 from mslique import read_image
 

@@ -1,0 +1,1 @@
+"""Training of the small prior that ships."""

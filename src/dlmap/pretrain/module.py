@@ -1,0 +1,92 @@
+"""Training a small pixel-space diffusion prior from scratch."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+import torch.nn.functional as F
+from diffusers import DDIMScheduler, DDPMPipeline, UNet2DModel
+from diffusers.training_utils import compute_snr
+from torch import Tensor
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import OneCycleLR
+
+from ..denoiser import patch_size
+
+# Stable Diffusion's noise schedule
+SCHEDULE: dict[str, Any] = {
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+    "steps_offset": 1,
+}
+
+
+class PriorTraining(L.LightningModule):
+    """Trains a UNet2DModel by v-prediction (Salimans and Ho, "Progressive Distillation", 2022, section 4).
+
+    A network with 3 k^2 input channels sees k x k patches of pixels as channels (see ``Denoiser``).
+
+    Args:
+        config: keyword arguments of ``diffusers.UNet2DModel``.
+        output: folder that a diffusers pipeline is written to when the training ends.
+        learning_rate: peak of the one-cycle schedule of AdamW.
+        initial: folder of a prior whose network the training starts from.
+        min_snr: gamma of min-SNR weights, min(SNR, gamma) / (SNR + 1) for v (Hang et al., "Efficient Diffusion Training
+            via Min-SNR Weighting Strategy", ICCV 2023, section 3.4); None: all timesteps count alike. The validation
+            loss has no weights.
+    """
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        output: str,
+        learning_rate: float = 1e-3,
+        initial: str | None = None,
+        min_snr: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.output, self.learning_rate, self.min_snr = Path(output), learning_rate, min_snr
+        unet = UNet2DModel(**config) if initial is None else UNet2DModel.from_pretrained(initial, subfolder="unet")
+        self.patch = patch_size(unet.config.in_channels, unet.config.out_channels)
+        self.unet = unet.to(memory_format=torch.channels_last)
+        self.scheduler = DDIMScheduler(prediction_type="v_prediction", **SCHEDULE)
+
+    def _loss(self, images: Tensor, generator: torch.Generator | None = None, min_snr: float | None = None) -> Tensor:
+        """Mean squared error of v, weighted if there is a ``min_snr``; the timesteps are stratified over the batch."""
+        clean = F.pixel_unshuffle(2 * images - 1, self.patch)
+        count, steps = len(clean), self.scheduler.config.num_train_timesteps
+        offset = torch.rand((), generator=generator)
+        t = ((torch.arange(count) + offset) * steps / count).long().clamp(max=steps - 1).to(clean.device)
+        noise = torch.randn(clean.shape, generator=generator).to(clean)
+        target = self.scheduler.get_velocity(clean, noise, t)
+        noisy = self.scheduler.add_noise(clean, noise, t).contiguous(memory_format=torch.channels_last)
+        predicted = self.unet(noisy, t).sample.float()
+        if min_snr is None:
+            return F.mse_loss(predicted, target)
+        snr = compute_snr(self.scheduler, t)
+        weights = (snr.clamp(max=min_snr) / (snr + 1)).view(-1, 1, 1, 1)
+        return (weights * (predicted - target).square()).mean()
+
+    def training_step(self, images: Tensor, index: int) -> Tensor:
+        loss = self._loss(images, min_snr=self.min_snr)
+        self.log("train/v_loss", loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, images: Tensor, index: int) -> None:
+        loss = self._loss(images, torch.Generator().manual_seed(index))
+        self.log("val/v_loss", loss, prog_bar=True, sync_dist=True)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = AdamW(self.unet.parameters(), lr=self.learning_rate, weight_decay=1e-3, betas=(0.9, 0.99))
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = OneCycleLR(optimizer, self.learning_rate, total_steps=steps, pct_start=0.05)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_fit_end(self) -> None:
+        """Write the pipeline, in half precision: the weights need no more."""
+        if self.trainer.is_global_zero:
+            DDPMPipeline(unet=self.unet.half(), scheduler=self.scheduler).save_pretrained(self.output)

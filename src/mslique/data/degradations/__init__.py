@@ -1,0 +1,1 @@
+"""Degradations of photographs, by theme."""

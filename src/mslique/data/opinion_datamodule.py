@@ -1,0 +1,150 @@
+"""Training and evaluation on several datasets with scores by people."""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from lightning.pytorch import LightningDataModule
+from lightning.pytorch.utilities import CombinedLoader
+from torch import Tensor
+from torch.utils.data import ConcatDataset, DataLoader, Dataset
+
+from ..io.errors import UserError
+from ..io.photo_cache import PhotoCache, decoded
+from ..views import MultiScaleViews
+from .opinion import LabelledViews, LabelSource, Sample, check_images, load_labels
+from .samplers import EverySampleOnce, FreshSamples, share
+
+
+class Batch(NamedTuple):
+    """B images: their views, each (V, 3, s, s) with a V of its own; labels, dataset and image numbers, each (B,)."""
+
+    images: list[Tensor]
+    labels: Tensor
+    datasets: Tensor
+    numbers: Tensor
+
+
+def collate(samples: Sequence[Sample | None]) -> Batch:
+    """Put samples together, without those that were skipped."""
+    kept = [sample for sample in samples if sample is not None]
+    labels = torch.stack([label for _, label, _, _ in kept]) if kept else torch.empty(0)
+    numbers = torch.tensor([[dataset, number] for _, _, dataset, number in kept], dtype=torch.long).view(-1, 2)
+    return Batch([views for views, _, _, _ in kept], labels, numbers[:, 0], numbers[:, 1])
+
+
+class LabelledDatasets(LightningDataModule):
+    """A mixture of datasets, each with its own share of every training batch.
+
+    A training epoch has ``steps_per_epoch`` batches in every process, whatever the sizes of the datasets. Validation
+    and test see every image once, over all processes.
+
+    Args:
+        root: folder of the datasets' folders.
+        datasets: name (one of :data:`mslique.data.known_datasets.KNOWN`, or your own) and source of every dataset.
+        labels: folder of the label files; default: ``root``, as in LIQE's layout.
+        split: number of the split; LIQE has 1 to 10.
+        steps_per_epoch: training batches in an epoch.
+        smaller_side: shrink larger images until their smaller side has so many pixels; null: never.
+        eval_batch_size: images at a time in validation and test, per process.
+        num_workers: processes that prepare images; in training shared out among the datasets, at least one each.
+        seed: of order, crops and mirroring in training.
+        skip_bad_images: leave out images that cannot be decoded, with a warning; otherwise they are an error.
+        cache: folder that keeps the decoded, shrunk images (3 bytes a pixel), for this training and later ones; it can
+            be deleted at any time; null: decode them in every epoch anew. The training is the same.
+
+    Raises:
+        UserError: no dataset, or a number that is not positive. In ``setup``: a broken label file, missing images,
+            nothing to rank (see :mod:`mslique.data.opinion`), a cache that cannot be made.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        datasets: dict[str, LabelSource],
+        labels: str | None = None,
+        split: int = 1,
+        steps_per_epoch: int = 200,
+        smaller_side: int | None = 768,
+        eval_batch_size: int = 8,
+        num_workers: int = 0,
+        seed: int = 0,
+        skip_bad_images: bool = False,
+        cache: str | None = None,
+    ) -> None:
+        super().__init__()
+        if not datasets or min(steps_per_epoch, eval_batch_size, *(s.batch_size for s in datasets.values())) < 1:
+            raise UserError("give at least one dataset; steps_per_epoch and every batch size must be 1 or more")
+        self.root = Path(root)
+        self.sources = datasets
+        self.label_root = Path(labels) if labels is not None else self.root
+        self.split = split
+        self.steps_per_epoch = steps_per_epoch
+        self.smaller_side = smaller_side
+        self.eval_batch_size = eval_batch_size
+        self.num_workers = num_workers
+        self.seed = seed
+        self.skip_bad_images = skip_bad_images
+        self.cache = cache
+        self.names = list(datasets)
+
+    def setup(self, stage: str) -> None:
+        """Read the labels and check that every image needed exists."""
+        parts = {"fit": ["train", "val"], "validate": ["val"], "test": ["test"]}[stage]
+        found = (load_labels(n, s, self.root, self.label_root, self.split) for n, s in self.sources.items())
+        self.images = list(found)
+        for images in self.images:
+            check_images(images, parts)
+        self.read: Callable[[Path], Tensor] = partial(decoded, smaller_side=self.smaller_side)
+        if self.cache is not None:
+            self.read = PhotoCache(Path(self.cache), self.smaller_side)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What the model card says of the data: the split, and the number of images of every dataset and part."""
+        counts = {images.name: {part: len(found) for part, found in images.splits.items()} for images in self.images}
+        return {"split": self.split, "images": counts}
+
+    def train_dataloader(self) -> CombinedLoader:
+        replicas, rank = share(self.trainer)
+        views: Any = self.trainer.lightning_module.train_views  # type: ignore[union-attr]
+        loaders = {}
+        for number, name in enumerate(self.names):
+            size = self.sources[name].batch_size
+            dataset = self._views(number, "train", views, length=self.steps_per_epoch * size * replicas)
+            sampler = FreshSamples(dataset, num_replicas=replicas, rank=rank, shuffle=False)
+            workers = math.ceil(self.num_workers * size / sum(source.batch_size for source in self.sources.values()))
+            loaders[name] = self._loader(dataset, size, sampler, workers)
+        return CombinedLoader(loaders, mode="min_size")  # all have steps_per_epoch batches
+
+    def val_dataloader(self) -> DataLoader[Sample | None]:
+        return self._eval_loader("val")
+
+    def test_dataloader(self) -> DataLoader[Sample | None]:
+        return self._eval_loader("test")
+
+    def image_name(self, dataset: int, number: int) -> str:
+        """Path, below its dataset's folder, of an image of the test set."""
+        return self.images[dataset].splits["test"][number].path
+
+    def _eval_loader(self, part: str) -> DataLoader[Sample | None]:
+        views: Any = self.trainer.lightning_module.model.views  # type: ignore[union-attr]
+        dataset: ConcatDataset[Sample | None] = ConcatDataset(
+            [self._views(number, part, views) for number in range(len(self.names))]
+        )
+        return self._loader(
+            dataset, self.eval_batch_size, EverySampleOnce(dataset, *share(self.trainer)), self.num_workers
+        )
+
+    def _views(self, number: int, part: str, views: MultiScaleViews, length: int | None = None) -> LabelledViews:
+        images = self.images[number]
+        options = (length, self.seed, self.skip_bad_images)
+        return LabelledViews(images.folder, images.splits[part], self.read, views, number, *options)
+
+    def _loader(
+        self, dataset: Dataset[Sample | None], size: int, sampler: FreshSamples | EverySampleOnce, workers: int
+    ) -> DataLoader[Sample | None]:
+        return DataLoader(dataset=dataset, batch_size=size, sampler=sampler, num_workers=workers, collate_fn=collate)

@@ -1,0 +1,120 @@
+"""The road that users take: ``lightning predict`` and ``dlmap enhance``, in-process, on tiny models."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from toys import CONFIG, IN_STAGES, predict
+
+from dlmap import cli
+from dlmap.run.journal import Journal
+from dlmap.run.results import COLUMNS, read_rows
+from mslique import lightning_cli, list_images
+
+
+def test_a_folder_is_enhanced(
+    folder: Path, tmp_path: Path, models: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict(folder, tmp_path / "out", *models) == 0
+    assert "photographs: 100%" in (bar := capsys.readouterr().out) and "3/3" in bar
+    rows = read_rows(tmp_path / "out" / "results.csv")
+    assert [row["file"] for row in rows] == ["a.png", "b.png", "sub/c.png"]
+    assert list(rows[0]) == COLUMNS
+    for row in rows:
+        assert row["status"] == "ok" and row["iterations"] == "2"
+        before, after = (Image.open(path / row["file"]) for path in (folder, tmp_path / "out"))
+        assert after.size == before.size and after.mode == "RGB"
+        assert float(row["quality_after"]) != float(row["quality_before"])
+    files = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("[!.]*") if p.is_file())
+    visible = [name for name in files if not name.startswith(".dlmap")]
+    assert visible == ["a.png", "b.png", "config.yaml", "report.html", "results.csv", "sub/c.png"]
+    assert yaml.safe_load((tmp_path / "out" / "config.yaml").read_text())["seed_everything"] == 0
+
+
+@pytest.mark.parametrize("ascents", [[], [IN_STAGES]], ids=["one ascent", "stages"])
+def test_the_result_does_not_depend_on_the_batch(
+    ascents: list[str], folder: Path, tmp_path: Path, models: list[str]
+) -> None:
+    for size in (1, 3):
+        assert predict(folder, tmp_path / str(size), *models, *ascents, f"--data.batch_size={size}") == 0
+    for name in ("a.png", "b.png", "sub/c.png"):
+        one, three = (np.asarray(Image.open(tmp_path / size / name)).astype(int) for size in ("1", "3"))
+        assert np.abs(one - three).max() <= 1
+
+
+def test_a_bad_photo_costs_only_itself(
+    folder: Path, tmp_path: Path, models: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "bad.jpg").write_bytes(b"not a photo")
+    assert predict(folder, tmp_path / "out", *models) == 1
+    rows = {row["file"]: row for row in read_rows(tmp_path / "out" / "results.csv")}
+    assert rows["bad.jpg"]["status"] == "failed" and "cannot be decoded" in rows["bad.jpg"]["error"]
+    assert sum(row["status"] == "ok" for row in rows.values()) == 3
+    assert len(list_images(tmp_path / "out")) == 3
+    message = capsys.readouterr().err
+    assert "error: 1 of 4 images failed" in message and "bad.jpg" in message
+
+
+def test_the_short_form_and_a_single_file(folder: Path, tmp_path: Path, models: list[str]) -> None:
+    assert cli.main(["enhance", str(folder / "sub" / "c.png"), str(tmp_path / "out"), *models]) == 0
+    assert [row["file"] for row in read_rows(tmp_path / "out" / "results.csv")] == ["c.png"]
+
+
+def test_rows_and_report_tell_stages_apart(folder: Path, tmp_path: Path, models: list[str]) -> None:
+    assert predict(folder, tmp_path, *models, IN_STAGES) == 0
+    for row in read_rows(tmp_path / "results.csv"):
+        assert (row["status"], row["iterations"], row["stages"]) == ("ok", "3", "2 + 1")
+        assert float(row["quality_after"]) != float(row["quality_before"])
+    entries = Journal(tmp_path).read().values()
+    assert all(entry.stages == [3, 2] and len(entry.quality) == 5 for entry in entries)
+    assert '"stages": [3, 2]' in (tmp_path / "report.html").read_text()
+
+
+def test_the_quality_after_is_that_of_the_file(folder: Path, tmp_path: Path, models: list[str]) -> None:
+    """Not that of the numbers before they were rounded to 8 bits; asked of the file itself, by another run."""
+    assert predict(folder, tmp_path / "out", *models) == 0
+    assert predict(tmp_path / "out", tmp_path / "again", *models, "--model.ascent.iterations=0") == 0
+    first, again = (read_rows(tmp_path / name / "results.csv") for name in ("out", "again"))
+    for one, other in zip(first, again, strict=True):
+        assert float(one["quality_after"]) == pytest.approx(float(other["quality_before"]), abs=1e-3)
+
+
+def test_a_photograph_that_gains_too_little_comes_back_as_it_was(
+    folder: Path, tmp_path: Path, models: list[str]
+) -> None:
+    assert predict(folder, tmp_path, *models, "--model.ascent.margin=1000") == 0
+    for row in read_rows(tmp_path / "results.csv"):
+        assert np.array_equal(
+            np.asarray(Image.open(folder / row["file"])), np.asarray(Image.open(tmp_path / row["file"]))
+        )
+        assert row["quality_after"] == row["quality_before"] and "left as it was" in row["note"]
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("--data.folder=nowhere", "nowhere is not a folder"),
+        ("--model.prior.solver=euler", "unknown solver 'euler'"),
+        ("--model.prior.path=nowhere", "nowhere is not a diffusers folder"),
+        ("--model.objective.quality.model=nowhere", "nowhere is neither a folder"),
+        ("--model.ascent.momentum=1", "ascent.momentum must be at least 0 and below 1"),
+        ("--trainer.inference_mode=true", "--trainer.inference_mode false"),
+        ("--output=/dev/null", "is a file: give a folder"),
+    ],
+)
+def test_a_users_mistake_is_one_sentence(
+    option: str, sentence: str, folder: Path, tmp_path: Path, models: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = ["predict", "--config", str(CONFIG), "--data.folder", str(folder), "--output", str(tmp_path / "out")]
+    assert lightning_cli.main([*config, *models, option]) == 1
+    error = capsys.readouterr().err
+    assert sentence in error and "Traceback" not in error
+    assert error.strip().splitlines()[-1].startswith("error: ")
+
+
+def test_help_explains(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["enhance", "--help"])
+    assert stop.value.code == 0 and "lightning predict" in capsys.readouterr().out

@@ -1,0 +1,117 @@
+import json
+import re
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, expect
+
+from dlmap.run import report
+from dlmap.run.journal import Entry, Journal
+from dlmap.run.results import Row
+from dlmap.run.thumbnails import MANY, Thumbnails
+from mslique import UserError
+
+HOSTILE = "</script><script>document.title='broken in'</script><img src=x onerror=alert(1)>\n\udcff.png"
+
+
+def fill(output: Path, names: list[str]) -> None:
+    journal = Journal(output)
+    thumbnails = Thumbnails(journal.folder)
+    for k, name in enumerate(names):
+        row = Row(name, "ok", 2.0, 2, 30.0 + k, 41.0 - k, 0.01)
+        thumbnails.save(name, Image.new("L", (800, 600), 60), Image.new("RGBA", (800, 600), "red"))
+        journal.append(
+            0, Entry(row, f"below/{name}", "k", [30.0, float("nan"), 41.0], [0.0, 0.0, 0.01], [30.0, 35.0, 40])
+        )
+    journal.append(0, Entry(Row("broken.jpg", "failed", error="no photo"), "broken.png"))
+
+
+def data_of(page: Path) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
+    assert found is not None
+    return json.loads(found[1])  # type: ignore[no-any-return]
+
+
+def test_everything_is_in_the_file(tmp_path: Path) -> None:
+    fill(tmp_path, ["a b#?.png", "z.png"])
+    (tmp_path / "config.yaml").write_text("model: <b>\n")
+    page = report.report(tmp_path)
+    data = data_of(page)
+    first, broken, last = data["photos"]
+    assert (first["file"], first["before"], first["after"]) == ("a b#?.png", 30, 41)
+    assert first["link"] == "below/a%20b%23%3F.png" and first["curves"]["quality"] == [30, None, 41]
+    assert (broken["status"], broken["text"], broken["link"]) == ("failed", "no photo", None)
+    assert last["after"] == 40 and data["config"] == "model: <b>\n"
+    assert [len(pair or []) for pair in data["thumbnails"]] == [2, 0, 2]
+    assert re.findall(r"https?://(?!www.w3.org/2000/svg)", page.read_text()) == []
+
+
+def test_names_cannot_break_out(tmp_path: Path) -> None:
+    fill(tmp_path, [HOSTILE])
+    page = report.report(tmp_path)
+    assert data_of(page)["photos"][0]["file"] == HOSTILE
+    assert len(re.findall("<script", page.read_text("utf-8"))) == 2  # the data and the program
+
+
+def test_many_photographs_have_smaller_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path, [f"{k}.png" for k in range(4)])
+    large = report.report(tmp_path).stat().st_size
+    monkeypatch.setattr(report, "MANY", 3)
+    assert MANY > 3 and report.report(tmp_path).stat().st_size < large
+
+
+def test_lists_may_come_piece_by_piece(tmp_path: Path) -> None:
+    template, page = tmp_path / "template.html", tmp_path / "page.html"
+    template.write_text('<script type="application/json" id="data">HERE</script>')
+    report.write_page(page, template, "HERE", {"none": iter(()), "some": iter([{"a": "<"}, None]), "text": "é"})
+    assert data_of(page) == {"none": [], "some": [{"a": "<"}, None], "text": "é"}
+
+
+def test_memory_does_not_grow_with_the_page(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    thumbnails = Thumbnails(Journal(tmp_path).folder)
+    for k in range(40):
+        noise = Image.fromarray(rng.integers(0, 256, (200, 300, 3), dtype=np.uint8))
+        thumbnails.save(f"{k}.png", noise, noise)
+        Journal(tmp_path).append(0, Entry(Row(f"{k}.png", "ok", 2.0, 2, 30.0, 41.0, 0.01), f"{k}.png"))
+    report.report(tmp_path)  # what a first call sets up is not counted
+    tracemalloc.start()
+    page = report.report(tmp_path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert page.stat().st_size > 2e6 and peak < page.stat().st_size / 4
+
+
+def test_an_empty_folder_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no results"):
+        report.report(tmp_path)
+
+
+@pytest.mark.slow
+def test_it_works_in_a_browser(tmp_path: Path, browser: Browser) -> None:
+    """Only cards near the window are drawn; sorting, finding and sliding do what they say; names stay text."""
+    fill(tmp_path, [HOSTILE, *(f"{k:03d}.png" for k in range(60))])
+    page = browser.new_page()
+    page.goto(report.report(tmp_path).as_uri())
+    expect(page).to_have_title("Enhanced photographs")
+    headings, pairs = page.locator("h2"), page.locator(".pair")
+    expect(headings).to_have_count(62)
+    expect(pairs.first).to_be_visible()
+    assert any("</script>" in text for text in headings.all_text_contents())
+    assert page.locator("img[src=x]").count() == 0
+    assert pairs.count() < 40 and page.locator("polyline").count() == 3 * pairs.count()
+    slider = pairs.first.locator("input")
+    slider.fill("20")
+    assert slider.evaluate("one => one.parentElement.style.getPropertyValue('--at')") == "20%"
+    after = page.locator("th button").nth(3)
+    after.click()
+    after.click()
+    assert after.evaluate("one => one.parentElement.ariaSort") == "descending"
+    assert (headings.first.text_content() or "").startswith("</script>")
+    page.locator("#find").fill("failed")
+    expect(page.locator("tbody tr:visible")).to_have_text(["broken.jpgfailed"])
+    page.close()

@@ -1,0 +1,175 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageCms
+
+from mslique import UserError, decode_image, list_images, read_image
+from mslique.io import opening
+
+
+def test_sixteen_bit_grey_keeps_its_precision(tmp_path: Path) -> None:
+    values = np.array([[0, 1, 300], [32768, 65534, 65535]], dtype=np.uint16)
+    Image.fromarray(values).save(tmp_path / "x.png")
+    torch.testing.assert_close(read_image(tmp_path / "x.png")[1], torch.from_numpy(values.astype(np.float32)) / 65535)
+
+
+def test_exif_orientation_is_applied(tmp_path: Path) -> None:
+    image = Image.new("RGB", (4, 2), "red")
+    image.putpixel((0, 0), (0, 0, 255))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn a quarter clockwise to show
+    image.save(tmp_path / "x.png", exif=exif)
+    upright = read_image(tmp_path / "x.png")
+    assert upright.shape == (3, 4, 2) and upright[:, 0, 1].tolist() == [0, 0, 1]
+
+
+def test_transparency_is_laid_over_white(tmp_path: Path) -> None:
+    Image.new("RGBA", (1, 1), (255, 0, 0, 51)).save(tmp_path / "x.png")
+    torch.testing.assert_close(read_image(tmp_path / "x.png").flatten(), torch.tensor([1.0, 0.8, 0.8]))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "CMYK", "YCbCr", "I;16"])
+def test_every_mode_becomes_rgb(mode: str, tmp_path: Path) -> None:
+    path = tmp_path / ("x.tif" if mode in ("CMYK", "YCbCr") else "x.png")
+    Image.new("L", (5, 3), 255).convert(mode).save(path)
+    image = read_image(path)
+    assert image.shape == (3, 3, 5) and image.dtype == torch.float32
+
+
+def test_an_embedded_profile_is_converted(tmp_path: Path) -> None:
+    """Under a profile whose red and blue are those of sRGB swapped, stored red is blue."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    red, blue = profile.index(b"rXYZ"), profile.index(b"bXYZ")
+    profile[red : red + 4], profile[blue : blue + 4] = b"bXYZ", b"rXYZ"
+    Image.new("RGB", (2, 2), (255, 0, 0)).save(tmp_path / "x.png", icc_profile=bytes(profile))
+    torch.testing.assert_close(read_image(tmp_path / "x.png")[:, 0, 0], torch.tensor([0.0, 0, 1]), rtol=0, atol=0.02)
+
+
+def test_a_damaged_profile_is_ignored_with_a_warning(tmp_path: Path) -> None:
+    Image.new("RGB", (2, 2), (51, 102, 204)).save(tmp_path / "x.jpg", icc_profile=b"nonsense", quality=100)
+    with pytest.warns(UserWarning, match="x.jpg: its ICC profile is damaged"):
+        decoded = decode_image(tmp_path / "x.jpg")
+    assert "ICC profile" in decoded.note
+    torch.testing.assert_close(decoded.image[:, 0, 0], torch.tensor([0.2, 0.4, 0.8]), rtol=0, atol=2 / 255)
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA", "PA"])
+def test_colours_and_alpha_are_kept_apart(mode: str, tmp_path: Path) -> None:
+    """The colour below a transparent pixel is what the file stores, not what a background makes of it."""
+    stored = Image.new("L", (3, 1), 102).convert("RGBA")
+    for x, alpha in enumerate((0, 128, 255)):
+        stored.putpixel((x, 0), (102, 102, 102, alpha))
+    stored.convert(mode).save(tmp_path / ("x.tif" if mode == "PA" else "x.png"))
+    decoded = decode_image(next(tmp_path.iterdir()))
+    assert decoded.alpha is not None and decoded.alpha.mul(255).round().tolist() == [[0, 128, 255]]
+    assert decoded.image.mul(255).round().unique().tolist() == [102] and decoded.grey
+
+
+@pytest.mark.parametrize("mode", ["L", "I;16", "RGB", "1", "P"])
+def test_grey_is_known(mode: str, tmp_path: Path) -> None:
+    Image.linear_gradient("L").convert(mode).save(tmp_path / "x.png")
+    assert decode_image(tmp_path / "x.png").grey
+    coloured = Image.linear_gradient("L").convert("RGB")
+    coloured.putpixel((9, 9), (1, 2, 3))
+    coloured.save(tmp_path / "y.png")
+    assert not decode_image(tmp_path / "y.png").grey
+
+
+def test_the_first_frame_is_used_and_said_so(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "green", "blue")]
+    frames[0].save(tmp_path / "x.webp", save_all=True, append_images=frames[1:], lossless=True)
+    with pytest.warns(UserWarning, match="only the first of 3 frames"):
+        decoded = decode_image(tmp_path / "x.webp")
+    assert decoded.image[:, 0, 0].tolist() == [1, 0, 0] and decoded.note == "only the first of 3 frames is used"
+
+
+def test_exif_tells_of_the_capture_alone(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x0110], exif[0x0103] = 6, "A camera", 6
+    exif[0x8769] = {0x829A: 0.25, 0xA001: 65535, 0xA002: 4000}
+    Image.new("RGB", (4, 2)).save(tmp_path / "x.jpg", exif=exif, xmp=b'<x tiff:Orientation="6"/>')
+    decoded = decode_image(tmp_path / "x.jpg")
+    kept = Image.Exif()
+    kept.load(decoded.exif)
+    assert kept[0x0110] == "A camera" and 0x0112 not in kept and 0x0103 not in kept
+    assert kept.get_ifd(0x8769) == {0x829A: 0.25, 0xA001: 1}
+    assert decoded.xmp == b"<x />" and decoded.image.shape == (3, 4, 2)
+
+
+def test_a_file_that_claims_too_many_pixels_is_refused_before_it_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("1", (100, 100)).save(tmp_path / "x.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow would refuse twice this
+    assert read_image(tmp_path / "x.png").shape == (3, 100, 100)
+    assert Image.MAX_IMAGE_PIXELS == 100
+    monkeypatch.setattr(opening, "MAX_PIXELS", 9999)
+    with pytest.raises(UserError, match="x.png cannot be decoded .*100 x 100 pixels are more than 9,999"):
+        read_image(tmp_path / "x.png")
+
+
+def test_a_large_picture_in_a_few_bytes_is_refused(tmp_path: Path) -> None:
+    Image.new("1", (5000, 5000)).save(tmp_path / "x.png")
+    with pytest.raises(UserError, match="5000 x 5000 pixels in [0-9,]+ bytes are no photograph"):
+        read_image(tmp_path / "x.png")
+
+
+def test_a_picture_is_what_its_content_says(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 2), "red").save(tmp_path / "jpeg.png", "JPEG")
+    assert read_image(tmp_path / "jpeg.png").shape == (3, 2, 4)
+    for kind in ("EPS", "PDF", "ICO", "PPM"):  # of these, EPS would have Ghostscript run
+        Image.new("RGB", (32, 32)).save(tmp_path / "x.png", kind)
+        with pytest.raises(UserError, match="x.png cannot be decoded"):
+            read_image(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_not_finite_are_refused(value: float, tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0.5, value]], dtype=np.float32)).save(tmp_path / "x.tif")
+    with pytest.raises(UserError, match="not finite"):
+        read_image(tmp_path / "x.tif")
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [(np.float32([[-1, 0.25, 3]]), [0, 0.25, 1]), (np.int32([[-9, 13107, 65536]]), [0, 0.2, 1])],
+    ids=["float", "32 bits"],
+)
+def test_values_beyond_black_and_white_are_clipped_and_said_so(
+    stored: np.ndarray, expected: list[float], tmp_path: Path
+) -> None:
+    Image.fromarray(stored).save(tmp_path / "x.tif")
+    with pytest.warns(UserWarning, match="where white is 1, were clipped"):
+        decoded = decode_image(tmp_path / "x.tif")
+    torch.testing.assert_close(decoded.image[1, 0], torch.tensor(expected))
+
+
+def test_damaged_exif_is_ignored_with_a_warning(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 2), "red").save(tmp_path / "x.png", exif=b"nonsense")
+    with pytest.warns(UserWarning, match="x.png: its EXIF is damaged"):
+        assert decode_image(tmp_path / "x.png").image.shape == (3, 2, 4)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", b"hello"])
+def test_what_is_no_image_is_named(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(content)
+    with pytest.raises(UserError, match="x.png cannot be decoded"):
+        read_image(tmp_path / "x.png")
+
+
+def test_a_truncated_photo_is_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(tmp_path / "x.jpg")
+    data = (tmp_path / "x.jpg").read_bytes()
+    (tmp_path / "x.jpg").write_bytes(data[: len(data) // 2])
+    with pytest.raises(UserError, match="truncated"):
+        read_image(tmp_path / "x.jpg")
+
+
+def test_listing_is_sorted_and_recursive(tmp_path: Path) -> None:
+    for name in ("b.PNG", "sub/a.jpg", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "folder.png").mkdir()
+    assert [str(p.relative_to(tmp_path)) for p in list_images(tmp_path)] == ["b.PNG", "sub/a.jpg"]
