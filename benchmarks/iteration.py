@@ -29,7 +29,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
-from dlmap import Ascent, DiffusionPrior, MAPObjective, enhance
+from dlmap import Ascent, DiffusionPrior, MAPObjective, PriorOptions, enhance
 from dlmap.codec import Codec, Identity
 from dlmap.conditioning import Condition
 from dlmap.fidelity import NLPD
@@ -98,14 +98,13 @@ def make_prior(options: argparse.Namespace, solver: str = "edict", **changes: ob
         if DEVICE.type == "cuda":
             vae = vae.to(torch.bfloat16)
         codec, condition = Codec(vae), Condition(torch.randn(1, 77, 768))
-    settings = {"num_steps": options.steps, "precision": options.precision, "spacing": "trailing", **changes}
-    return DiffusionPrior(
-        unet, codec, scheduler, solver=solver, condition=condition, compile=options.compile, **settings
-    ).to(DEVICE)
+    given = {"num_steps": options.steps, "precision": options.precision, "spacing": "trailing", **changes}
+    settings = PriorOptions(solver=solver, compile=options.compile, **given)
+    return DiffusionPrior(unet, codec, scheduler, settings, condition).to(DEVICE)
 
 
 def make_objective() -> MAPObjective:
-    quality = MSLIQEQuality(str(DATA / "mslique-tiny"), center=2.77, scale=1.20, piece=256)
+    quality = MSLIQEQuality(str(DATA / "mslique-tiny"))
     return MAPObjective(quality, NLPD(levels=5, low=True), fidelity_weight=100.0).to(DEVICE)
 
 

@@ -2,12 +2,10 @@
 
 import logging
 
-# diffusers imports it if it is there; it would complain of kernels for 4-bit weights, which nothing here uses
+import lazy_loader
+
+# diffusers imports bitsandbytes if it is there; it would complain of kernels for 4-bit weights, which nothing here uses
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
-from .ascent import enhance  # noqa: E402
-from .objective import MAPObjective  # noqa: E402
-from .options import Ascent, Enhanced  # noqa: E402
-from .prior import DiffusionPrior  # noqa: E402
-
-__all__ = ["Ascent", "DiffusionPrior", "Enhanced", "MAPObjective", "enhance"]
+# the names are in __init__.pyi; a module is imported when one of its names is first used
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from mslique import UserError
 
-from .domain import Bands, ColorFix, Domain, Latents, Pixels, repeated
+from .domain import Domain, make_domain, repeated
+from .enhanced import Enhanced
 from .objective import MAPObjective, Terms
-from .options import PUBLISHED, Ascent, Enhanced
+from .options import PUBLISHED, Ascent
 from .prior import DiffusionPrior
 from .steps import ClippedMomentum, Steps, TrustRegion
 
@@ -61,20 +62,10 @@ def enhance(
     for number, stage in enumerate(stages):
         if number:
             images = torch.stack([one.image for one in results]).to(images)
-        domain = _domain(prior, stage, fixed=reference is None)
+        domain = make_domain(prior, stage, fixed=reference is None)
         found = _ascend(images, target, domain, objective, stage, progress)
         results = [one.then(two) for one, two in zip(results, found, strict=True)] if number else found
     return results
-
-
-def _domain(prior: DiffusionPrior | None, ascent: Ascent, fixed: bool) -> Domain:
-    domain: Domain = Pixels()
-    if ascent.domain != "pixel":
-        if prior is None:
-            raise UserError(f"the domain {ascent.domain} needs a prior: give one, or set ascent.domain to pixel")
-        latent = ascent.domain == "latent"
-        domain = Latents(prior, ascent.residual) if latent else Bands(prior, ascent.levels, ascent.gains)
-    return ColorFix(domain, ascent.color_fix) if ascent.color_fix and fixed else domain
 
 
 def _ascend(

@@ -1,6 +1,7 @@
 """``dlmap calibrate``: the constants that put the scores of a quality model on a scale of 0 to 100."""
 
 import csv
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,14 @@ from mslique import (
     fit_calibration,
     image_size,
     list_images,
+    load_model,
     read_image,
     reference_quality,
     srcc,
 )
 
-from .quality import MSLIQEQuality, RawScore
+from .quality import RawScore
+from .run.pictures import write_bytes
 
 SIDE = 256  # of the crops that are degraded; many models need 224 pixels
 SEED = 0
@@ -62,7 +65,32 @@ def load_raw(quality: str, options: dict[str, Any]) -> tuple[nn.Module, dict[str
     if options:
         raise UserError(f"{quality} is not a metric of pyiqa, so that --option has no meaning: leave it out")
     entry = {"class_path": "dlmap.quality.MSLIQEQuality", "init_args": {"model": quality}}
-    return MSLIQEQuality(quality).model, entry
+    return load_model(quality), entry
+
+
+def store(quality: str, calibration: Calibration) -> Path | None:
+    """Write the constants into the config.json of an exported MS-LIQE; returns its path.
+
+    None if ``quality`` is no such folder: the constants of a checkpoint, a hub id or a metric of pyiqa go into the YAML
+    file.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    path = Path(quality) / "config.json"
+    if not path.is_file():
+        return None
+    config = json.loads(path.read_text(encoding="utf-8")) | rounded(calibration)
+    try:
+        write_bytes(path, (json.dumps(config, indent=2, sort_keys=True) + "\n").encode())
+    except OSError as reason:
+        raise UserError(f"{path} cannot be written ({reason.strerror}): allow it, or copy the folder first") from reason
+    return path
+
+
+def rounded(calibration: Calibration) -> dict[str, float]:
+    """The constants to five decimals, by name."""
+    return {"center": round(calibration.center, 5), "scale": round(calibration.scale, 5)}
 
 
 def fit(model: Callable[[Tensor], Tensor], samples: Iterable[Labelled]) -> Fit:

@@ -1,4 +1,7 @@
-"""The command ``dlmap``: short forms of what ``lightning predict`` does, reports, and calibration."""
+"""The command ``dlmap``: short forms of what ``lightning predict`` does, reports, and calibration.
+
+Every command imports what it needs when it runs: ``dlmap --help`` takes a fraction of a second.
+"""
 
 import argparse
 import sys
@@ -8,9 +11,8 @@ from typing import Any
 
 import yaml
 
-from mslique import UserError, lightning_cli
+from mslique import UserError
 
-from .run.report import report
 from .study import cli as study
 
 TINY = Path(__file__).parents[2] / "configs" / "dlmap" / "tiny.yaml"
@@ -28,6 +30,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _enhance(options: argparse.Namespace) -> int:
+    from mslique import lightning_cli
+
     predict = ["predict", "--config", str(options.config), "--data.folder", options.input, "--output", options.output]
     if options.overwrite:
         predict += ["--data.overwrite", "true"]
@@ -37,6 +41,8 @@ def _enhance(options: argparse.Namespace) -> int:
 
 
 def _calibrate(options: argparse.Namespace) -> int:
+    from mslique import lightning_cli
+
     return lightning_cli.sentence(_print_calibration, options)
 
 
@@ -50,9 +56,10 @@ def _print_calibration(options: argparse.Namespace) -> None:
         low, high = options.range
         samples = calibrate.labelled(options.folder, options.labels, low, high, options.lower_is_better)
     found = calibrate.fit(model, samples)
-    constants = {"center": round(found.calibration.center, 5), "scale": round(found.calibration.scale, 5)}
-    entry["init_args"] |= constants
+    entry["init_args"] |= calibrate.rounded(found.calibration)
     sys.stdout.write(f"# SRCC {found.srcc:.4f} over {found.images} images\n")
+    if path := calibrate.store(options.quality, found.calibration):
+        sys.stdout.write(f"# written to {path}: center and scale need not be given\n")
     sys.stdout.write(yaml.safe_dump({"quality": entry}, sort_keys=False))
 
 
@@ -96,6 +103,7 @@ def _add_calibrate(commands: Any) -> None:
         "calibrate",
         help="fit the constants that put a quality model on a scale of 0 to 100",
         description="Fits 100 / (1 + exp(-(score - center) / scale)) to labels and prints the lines for the YAML file."
+        " The config.json of an exported MS-LIQE receives the constants."
         " Without --labels, FOLDER holds clean photographs: crops of them are degraded at random and labelled by their"
         " distance to the original.",
     )
@@ -120,4 +128,12 @@ def _add_calibrate(commands: Any) -> None:
 def _add_report(commands: Any) -> None:
     show = commands.add_parser("report", help="write OUT/report.html again, from what the runs have left in OUT")
     show.add_argument("output", metavar="OUT", help="output folder of dlmap enhance or lightning predict")
-    show.set_defaults(run=lambda options: lightning_cli.sentence(report, options.output))
+    show.set_defaults(run=_report)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from mslique import lightning_cli
+
+    from .run.report import report
+
+    return lightning_cli.sentence(report, options.output)

@@ -1,13 +1,14 @@
-"""Options of the ascent, and what it gives back."""
+"""Options of the prior and of the ascent."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Literal
-
-from torch import Tensor
 
 from mslique import UserError
 
+COUPLINGS = ("float64", "float32")
+GRADIENTS = ("auto", "full", "checkpoint")
+TILE = 512
 DOMAINS = ("latent", "pixel", "bands")
 DOMAIN_OF = {"residual": "latent", "levels": "bands", "gains": "bands"}
 
@@ -91,45 +92,40 @@ PUBLISHED = Ascent()
 
 
 @dataclass(frozen=True)
-class Enhanced:
-    """Result for one image: (3, H, W) in [0, 1] on the CPU, and a value per evaluation, the starting point first.
+class PriorOptions:
+    """Options of a :class:`dlmap.DiffusionPrior`.
 
-    ``stages`` has the number of evaluations of every ascent, in their order. The note says what else is to be known.
+    Args:
+        solver: name of the sampler: "edict", "bdia" or "obelm".
+        num_steps: steps of the sampler from pure noise.
+        precision: "float32" or "bf16", that of the U-Net; "auto": bf16 on a GPU or CPU that computes with it. EDICT
+            damps the rounding of a bf16 network, the other solvers show it in the picture.
+        coupling: "float64", or "float32" for half the memory of the noise and, with a float32 network, a round trip to
+            about 1e-5.
+        spacing: "leading", "trailing" or "linspace"; None keeps the scheduler's own.
+        strength: in (0, 1], the part of the steps that an inversion goes, from the data; at least one.
+        tile: side in pixels, rounded up to a multiple of the prior's ``multiple``. Larger images are cut into
+            overlapping tiles for the network and the codec. None: never.
+        gradient: "checkpoint" computes every network call again in the backward pass, in memory that does not depend
+            on the number of steps; "full" keeps all activations instead, a call costs a third less then; "auto" keeps
+            those of as many calls as half of the free memory holds. The gradients are equal to rounding.
+        compile: whether ``torch.compile`` makes faster code for the U-Net, which takes minutes for every new size.
+
+    Raises:
+        UserError: ``coupling`` or ``gradient`` is none of the above. The other options are checked where they are used.
     """
 
-    image: Tensor
-    quality: list[float] = field(default_factory=list)
-    fidelity: list[float] = field(default_factory=list)
-    objective: list[float] = field(default_factory=list)
-    stages: tuple[int, ...] = ()
-    note: str = ""
+    solver: str = "edict"
+    num_steps: int = 20
+    precision: str = "float32"
+    coupling: str = "float64"
+    spacing: str | None = None
+    strength: float = 1.0
+    tile: int | None = TILE
+    gradient: str = "auto"
+    compile: bool = False
 
-    @property
-    def iterations(self) -> int:
-        """Evaluations but for the starting point of every stage."""
-        return sum(max(count - 1, 0) for count in self.stages or (len(self.quality),))
-
-    def after(self, image: Tensor, quality: float, fidelity: float, objective: float) -> "Enhanced":
-        """The result with one evaluation more; it holds the image with the highest objective."""
-        newer = not self.objective or objective > max(self.objective)
-        return replace(
-            self,
-            image=image.detach().to("cpu", copy=True) if newer else self.image,  # a view would keep its whole batch
-            quality=[*self.quality, quality],
-            fidelity=[*self.fidelity, fidelity],
-            objective=[*self.objective, objective],
-        )
-
-    def noted(self, note: str) -> "Enhanced":
-        """The same with a note more."""
-        return replace(self, note="; ".join(filter(None, (self.note, note))))
-
-    def then(self, later: "Enhanced") -> "Enhanced":
-        """This ascent and a later one that began with its image."""
-        return Enhanced(
-            later.image,
-            [*self.quality, *later.quality],
-            [*self.fidelity, *later.fidelity],
-            [*self.objective, *later.objective],
-            (*self.stages, *later.stages),
-        ).noted(self.note).noted(later.note)  # fmt: skip
+    def __post_init__(self) -> None:
+        for name, known in (("coupling", COUPLINGS), ("gradient", GRADIENTS)):
+            if getattr(self, name) not in known:
+                raise UserError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")

@@ -1,9 +1,9 @@
 """DiffusionPrior: an exactly invertible, differentiable map between photographs and noise."""
 
 import warnings
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from diffusers import SchedulerMixin, UNet2DConditionModel, UNet2DModel
 from torch import Tensor, nn
 
@@ -14,12 +14,12 @@ from .codec import Codec, Identity
 from .conditioning import Condition, make_condition
 from .denoiser import Denoiser, patch_size
 from .loading import load_pipeline
+from .options import TILE, PriorOptions
 from .schedule import make_schedule
 from .solvers import generate_reversibly, invert, make_solver
+from .tiles import pad
 
-COUPLINGS = {"float64": torch.float64, "float32": torch.float32}
-TILE = 512
-GRADIENTS = ("auto", "full", "checkpoint")
+DEFAULT = PriorOptions()
 SMALLEST_TILE = 4
 """In units of the sides that the network takes: an image tile of 256 pixels for Stable Diffusion [ours]."""
 
@@ -34,22 +34,8 @@ class DiffusionPrior(nn.Module):
         unet: the noise-prediction network.
         codec: ``Codec(vae)``, or ``Identity()`` for a pixel-space model.
         scheduler: the model's diffusers scheduler, of which the noise schedule is read.
-        solver: name of the sampler: "edict", "bdia" or "obelm".
-        num_steps: steps of the sampler from pure noise.
-        precision: "float32" or "bf16", that of the U-Net; "auto": bf16 on a GPU or CPU that computes with it. EDICT
-            damps the rounding of a bf16 network, the other solvers show it in the picture.
-        coupling: "float64", or "float32" for half the memory of the noise and, with a float32 network, a round trip to
-            about 1e-5.
-        spacing: "leading", "trailing" or "linspace"; None keeps the scheduler's own.
-        strength: in (0, 1], the part of the steps that an inversion goes, from the data; at least one.
-        tile: side in pixels, rounded up to a multiple of ``multiple``, above which an image is cut into overlapping
-            tiles for network and codec; None for never.
+        options: see :class:`PriorOptions`.
         condition: prompt of a conditional U-Net.
-        gradient: "checkpoint" computes every network call again in the backward pass, in memory that does not depend
-            on the number of steps; "full" keeps all activations instead, a call costs a third less then; "auto" keeps
-            those of as many calls as half of the free memory holds. The gradients are equal to rounding.
-        memory_budget: in GB (10^9 bytes), what "auto" may fill instead of half of the free memory.
-        compile: whether ``torch.compile`` makes faster code for the U-Net, which takes minutes for every new size.
 
     Raises:
         UserError: an option out of range, a scheduler that is not a discrete DDPM schedule, or a network whose channels
@@ -61,59 +47,34 @@ class DiffusionPrior(nn.Module):
         unet: UNet2DModel | UNet2DConditionModel,
         codec: Codec | Identity,
         scheduler: SchedulerMixin,
-        solver: str = "edict",
-        num_steps: int = 20,
-        precision: str = "float32",
-        coupling: str = "float64",
-        spacing: str | None = None,
-        strength: float = 1.0,
-        tile: int | None = TILE,
+        options: PriorOptions = DEFAULT,
         condition: Condition | None = None,
-        gradient: str = "auto",
-        memory_budget: float | None = None,
-        compile: bool = False,
     ) -> None:
         super().__init__()
-        if gradient not in GRADIENTS:
-            raise UserError(f"gradient must be one of {', '.join(GRADIENTS)}, got {gradient!r}")
-        if memory_budget is not None and memory_budget < 0:
-            raise UserError(f"memory_budget must be a number of GB, got {memory_budget}")
-        self.gradient, self.memory_budget = gradient, memory_budget
+        self.codec, self.gradient, self.coupling = codec, options.gradient, getattr(torch, options.coupling)
         self._bytes_a_call: dict[tuple[torch.Size, torch.device], int] = {}
-        if coupling not in COUPLINGS:
-            raise UserError(f"coupling must be one of {', '.join(COUPLINGS)}, got {coupling!r}")
-        self.codec, self.coupling = codec, COUPLINGS[coupling]
-        self.schedule = make_schedule(scheduler, num_steps, spacing).partial(strength)
+        self.schedule = make_schedule(scheduler, options.num_steps, options.spacing).partial(options.strength)
         latents = None if isinstance(codec, Identity) else codec.channels
         patch = patch_size(unet.config.in_channels, unet.config.out_channels, latents)
-        self.denoiser = Denoiser(unet, self.schedule, precision, condition, patch, compile=compile)
-        self.solver = make_solver(solver, self.schedule)
-        if self.denoiser.dtype is torch.bfloat16 and solver != "edict":
+        self.denoiser = Denoiser(unet, self.schedule, options.precision, condition, patch, compile=options.compile)
+        self.solver = make_solver(options.solver, self.schedule)
+        if self.denoiser.dtype is torch.bfloat16 and options.solver != "edict":
             warnings.warn(
-                f"with solver {solver} the rounding of a bf16 network shows in the pictures, as noise of a few levels:"
-                " choose precision: float32, or solver: edict",
+                f"with solver {options.solver} the rounding of a bf16 network shows in the pictures, as noise of a few"
+                " levels: choose precision: float32, or solver: edict",
                 stacklevel=2,
             )
         self.multiple = codec.factor * self.denoiser.margin
-        self._set_tile(tile)
+        self._set_tile(options.tile)
 
     @classmethod
     def from_pretrained(
         cls,
         path: str,
-        solver: str = "edict",
-        num_steps: int = 20,
-        precision: str = "float32",
-        coupling: str = "float64",
-        spacing: str | None = None,
-        strength: float = 1.0,
-        tile: int | None = TILE,
         prompt: str = "",
         negative_prompt: str = "",
         guidance_scale: float | None = None,
-        gradient: str = "auto",
-        memory_budget: float | None = None,
-        compile: bool = False,
+        **options: Any,
     ) -> "DiffusionPrior":
         """Load a diffusers folder or hub id: a pixel-space, latent, or Stable Diffusion 1.x or 2.x model.
 
@@ -122,32 +83,16 @@ class DiffusionPrior(nn.Module):
             prompt: for a conditional model; by default the empty one.
             negative_prompt: what guidance leads away from.
             guidance_scale: of classifier-free guidance; None: no guidance, one network call instead of two.
-
-        The other options are those of the class.
+            options: those of :class:`PriorOptions`, by name.
 
         Raises:
             UserError: the folder or id is missing or holds no such model; an option is out of range.
         """
+        settings = PriorOptions(**options)
         pipe = load_pipeline(path)
         condition = make_condition(pipe, prompt, negative_prompt, guidance_scale)
         vae = getattr(pipe, "vae", None) or getattr(pipe, "vqvae", None)
-        codec = Identity() if vae is None else Codec(vae)
-        return cls(
-            pipe.unet,
-            codec,
-            pipe.scheduler,
-            solver,
-            num_steps,
-            precision,
-            coupling,
-            spacing,
-            strength,
-            tile,
-            condition,
-            gradient,
-            memory_budget,
-            compile,
-        )
+        return cls(pipe.unet, Identity() if vae is None else Codec(vae), pipe.scheduler, settings, condition)
 
     def keep_nothing(self) -> bool:
         """Compute every network call again in the backward pass from now on; False if that is so already."""
@@ -209,7 +154,7 @@ class DiffusionPrior(nn.Module):
         key = (noise.shape, noise.device)
         if key not in self._bytes_a_call:
             self._bytes_a_call[key] = kept_bytes(self.denoiser, self.denoiser, noise[:, 0], 1)
-        budget = SHARE * free_bytes(noise.device) if self.memory_budget is None else 1e9 * self.memory_budget
+        budget = SHARE * free_bytes(noise.device)
         return min(calls, int(budget / max(OVERHEAD * self._bytes_a_call[key], 1)))
 
     def denoise(self, images: Tensor, level: float) -> Tensor:
@@ -246,11 +191,3 @@ class DiffusionPrior(nn.Module):
     def generate(self, noise: Tensor) -> Tensor:
         """f: noise state (B, 2, C, h, w) -> images (B, 3, H, W) in [0, 1]; differentiable."""
         return self.decode(self.sample(noise)[:, 0])
-
-
-def pad(images: Tensor, multiple: int) -> Tensor:
-    """Extend (B, 3, H, W) at the right and bottom to the next multiple: by reflection, if too small by its edge."""
-    height, width = images.shape[-2:]
-    bottom, right = -height % multiple, -width % multiple
-    mode = "reflect" if bottom < height and right < width else "replicate"
-    return F.pad(images, (0, right, 0, bottom), mode=mode)

@@ -6,13 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mslique import Calibration, UserError, load_model
+from mslique import Calibration, UserError, load_model, make_calibration
 
 from .metrics import PyiqaMetric
 from .pieces import mean_over_pieces
 
 PUBLISHED = {
-    "mslique": Calibration(1.98447, 0.93984),
     "liqe": Calibration(2.07764, 1.10193),
     "liqe_mix": Calibration(2.07764, 1.10193),
     "musiq": Calibration(43.53914, 16.78680),
@@ -29,28 +28,34 @@ class MSLIQEQuality(nn.Module):
 
     Args:
         model: folder or hub id of an exported MS-LIQE, or a Lightning checkpoint (``*.ckpt``).
-        center: raw score that maps to 50. The default is the published constant for the authors' weights, from LIVE.
-        scale: raw-score difference that changes the odds by e; the same holds for its default.
-        piece: side in pixels of the pieces [ours]; None scores every image as a whole, as published.
+        center, scale: of the calibration; None: those of the model's config.json.
+        piece: side in pixels of the pieces [ours]; None: that of the model's config.json; 0: every image as a whole.
 
     Raises:
-        UserError: the folder, id or file is missing or holds no MS-LIQE; or an option is out of range.
+        UserError: the folder, id or file is missing or holds no MS-LIQE; the model is not calibrated; or an option is
+            out of range.
     """
 
     def __init__(
         self,
         model: str = "data/mslique-tiny",
-        center: float = PUBLISHED["mslique"].center,
-        scale: float = PUBLISHED["mslique"].scale,
-        piece: int | None = 512,
+        center: float | None = None,
+        scale: float | None = None,
+        piece: int | None = None,
     ) -> None:
         super().__init__()
         self.model = load_model(model).requires_grad_(False)
         self.model.clip.visual.to(memory_format=torch.channels_last)  # as the U-Net: faster convolutions
-        self.calibration = Calibration(center, scale)
-        if piece is not None and piece < 1:
-            raise UserError(f"piece must be a number of pixels, or null, got {piece}")
-        self.piece = piece
+        calibration = make_calibration(center, scale) or self.model.calibration
+        if calibration is None:
+            raise UserError(
+                f"{model} has no center and scale in its config.json, so that it cannot be optimised:"
+                f" `dlmap calibrate IMAGES --quality {model}` fits them"
+            )
+        self.calibration = calibration
+        if piece is not None and piece < 0:
+            raise UserError(f"piece must be a number of pixels, 0 or null, got {piece}")
+        self.piece = self.model.piece if piece is None else piece
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] -> (B,) in [0, 100]; differentiable."""
@@ -61,7 +66,7 @@ class MSLIQEQuality(nn.Module):
         return self._over_pieces(self.model, images)
 
     def _over_pieces(self, score: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-        if self.piece is None or max(images.shape[-2:]) <= self.piece:
+        if not self.piece or max(images.shape[-2:]) <= self.piece:
             return score(images)
         return mean_over_pieces(score, images, self.piece)
 
@@ -89,17 +94,13 @@ class PyiqaQuality(nn.Module):
         options: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        if (center is None) != (scale is None):
-            raise UserError(f"the calibration of {name} needs both center and scale: give both, or neither")
-        if center is not None and scale is not None:
-            self.calibration = Calibration(center, scale)
-        elif name in PUBLISHED:
-            self.calibration = PUBLISHED[name]
-        else:
+        calibration = make_calibration(center, scale) or PUBLISHED.get(name)
+        if calibration is None:
             raise UserError(
                 f"no calibration is known for {name}: give center and scale, which"
                 f" `dlmap calibrate FOLDER --quality {name}` fits"
             )
+        self.calibration = calibration
         self.model = RawScore(name, options)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .solvers.reversible import pullback
@@ -63,6 +64,14 @@ class Tiling:
         spans = [slice(first * self.outputs, (first + side) * self.outputs) for first in firsts]
         windows = [(hill / total)[span].float().to(device) for hill, span in zip(raised, spans, strict=True)]
         return [(first, side, window) for first, window in zip(firsts, windows, strict=True)]
+
+
+def pad(images: Tensor, multiple: int) -> Tensor:
+    """Extend (B, 3, H, W) at the right and bottom to the next multiple: by reflection, if too small by its edge."""
+    height, width = images.shape[-2:]
+    bottom, right = -height % multiple, -width % multiple
+    mode = "reflect" if bottom < height and right < width else "replicate"
+    return F.pad(images, (0, right, 0, bottom), mode=mode)
 
 
 def spread(length: int, side: int, count: int) -> list[int]:

@@ -6,18 +6,16 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
-
-import torch
-from tqdm import tqdm
+from typing import TYPE_CHECKING, Any
 
 from .io.errors import UserError
 from .io.listing import list_images
-from .model import MSLIQE
-from .scoring import Score, score_files
-from .sharing import TINY, UNKNOWN, export_checkpoint, load_model
-from .splits import run_splits
 from .vocabulary import LEVELS, PRESETS
+
+if TYPE_CHECKING:
+    from .scoring import Score
+
+UNKNOWN = "Not recorded."
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -40,14 +38,12 @@ def _parser() -> argparse.ArgumentParser:
 
     score = commands.add_parser("score", help="score photographs from 1 (bad) to 5 (perfect)")
     score.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="images, or folders of images")
-    score.add_argument(
-        "--model", default=TINY, help="folder, hub id or Lightning checkpoint (default: the one that ships)"
-    )
+    score.add_argument("--model", help="folder, hub id or Lightning checkpoint (default: the one that ships)")
     score.add_argument("--recursive", action="store_true", help="search the folders below the given ones too")
     score.add_argument("--levels", action="store_true", help=f"also the probabilities of {', '.join(LEVELS)}")
     score.add_argument("--csv", type=Path, metavar="F", help="also write file, score, error to this table")
     score.add_argument("--json", type=Path, metavar="F", help="the same as a JSON list")
-    score.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
+    score.add_argument("--device", help="default: cuda where there is one, else cpu")
     score.add_argument("--batch-size", type=_positive, default=8, metavar="N", help="default: %(default)s")
     score.set_defaults(run=_score)
 
@@ -109,11 +105,18 @@ def _setting(text: str) -> tuple[str, Any]:
 
 
 def _score(options: argparse.Namespace) -> int:
+    import torch
+    from tqdm import tqdm
+
+    from .scoring import score_files
+    from .sharing import TINY, load_model
+
     for file in (options.csv, options.json):
         if file is not None and (file.is_dir() or not file.absolute().parent.is_dir()):
             raise UserError(f"{file} cannot be written: give a file in a folder that exists")
     files = _images(options.paths, options.recursive)
-    model = _on_device(load_model(options.model), options.device)
+    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    model = _on_device(load_model(options.model or TINY), device)
     scores = []
     for score in tqdm(score_files(model, files, options.batch_size), total=len(files), unit="image", disable=None):
         tqdm.write(_line(score, options.levels), file=sys.stderr if score.error else sys.stdout)
@@ -136,7 +139,7 @@ def _write_tables(records: list[dict[str, str | float | None]], table: Path | No
         listing.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
 
 
-def _on_device(model: MSLIQE, device: str) -> MSLIQE:
+def _on_device(model: Any, device: str) -> Any:
     try:
         return model.to(device)
     except (RuntimeError, AssertionError) as reason:
@@ -145,14 +148,14 @@ def _on_device(model: MSLIQE, device: str) -> MSLIQE:
         ) from reason
 
 
-def _line(score: Score, levels: bool) -> str:
+def _line(score: "Score", levels: bool) -> str:
     if score.error:
         return f"error: {score.error}"
     shares = "  ".join(f"{p:.3f}" for p in score.probabilities) + "  " if levels else ""
     return f"{score.score:.4f}  {shares}{score.file}"
 
 
-def _record(score: Score, levels: bool) -> dict[str, str | float | None]:
+def _record(score: "Score", levels: bool) -> dict[str, str | float | None]:
     """The columns file, score, error, and with ``levels`` one for each level, counted from 1 (the worst)."""
     record: dict[str, str | float | None] = {"file": str(score.file), "score": None, "error": score.error}
     if score.score is not None:
@@ -168,6 +171,8 @@ def _images(paths: Iterable[Path], recursive: bool) -> list[Path]:
 
 
 def _export(options: argparse.Namespace) -> int:
+    from .sharing import export_checkpoint
+
     data = None
     if options.data is not None:
         if not options.data.is_file():
@@ -179,6 +184,8 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
+    from .model import MSLIQE
+
     config = {**PRESETS[options.preset], **dict(options.set)}
     try:
         model = MSLIQE.from_clip_checkpoint(options.file, options.backbone, **config)
@@ -189,5 +196,7 @@ def _import(options: argparse.Namespace) -> int:
 
 
 def _splits(options: argparse.Namespace) -> int:
+    from .splits import run_splits
+
     sys.stdout.write(run_splits(options.config, options.output, options.splits, options.further))
     return 0

@@ -14,6 +14,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from .io.errors import UserError
+
 Vector = NDArray[np.float64]
 
 
@@ -27,6 +29,19 @@ class Calibration:
     def __call__(self, scores: Tensor) -> Tensor:
         """Scores of any shape to qualities of the same shape."""
         return 100 * torch.sigmoid((scores - self.center) / self.scale)
+
+
+def make_calibration(center: float | None, scale: float | None) -> Calibration | None:
+    """The calibration with these constants; None if both are None.
+
+    Raises:
+        UserError: one is given without the other, or the scale is not positive.
+    """
+    if center is None and scale is None:
+        return None
+    if center is None or scale is None or not scale > 0:
+        raise UserError(f"a calibration needs both center and a positive scale, got {center} and {scale}")
+    return Calibration(center, scale)
 
 
 def srcc(scores: ArrayLike, labels: ArrayLike) -> float:

@@ -18,6 +18,7 @@ from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
 from .clip import PUBLISHED, Backbone, build_clip, image_size, load_openai_weights, openai_name, tokenize
+from .correlation import make_calibration
 from .io.errors import UserError
 from .io.hub import weights_file
 from .io.trust import check_finite
@@ -44,6 +45,13 @@ class MSLIQE(
         levels, prompt, scenes, distortions: see :func:`mslique.vocabulary.quality_prompts`.
         softmax_divisor: divides the logits; 2 in MS-LIQE.
         mean, std: per channel, of the images that the backbone knows.
+        center, scale: of the calibration 100 / (1 + exp(-(score - center) / scale)), which puts a score on the scale of
+            0 to 100 that enhancement maximises; ``dlmap calibrate`` fits them. None: not calibrated.
+        piece: side in pixels. Enhancement takes the mean score of such pieces of a larger image; None: the score of the
+            whole image [ours].
+
+    Raises:
+        UserError: the backbone is unknown, center comes without scale, or a number is out of range.
     """
 
     mean: Tensor
@@ -67,8 +75,15 @@ class MSLIQE(
         softmax_divisor: float = 2.0,
         mean: Sequence[float] = CLIP_MEAN,
         std: Sequence[float] = CLIP_STD,
+        center: float | None = None,
+        scale: float | None = None,
+        piece: int | None = None,
     ) -> None:
         super().__init__()
+        self.calibration = make_calibration(center, scale)
+        if piece is not None and piece < 1:
+            raise UserError(f"piece must be a number of pixels, or null, got {piece}")
+        self.piece = piece
         self.clip = build_clip(backbone)
         size = image_size(self.clip)
         self.views = MultiScaleViews(size, tuple(scales), n_crops, whole_image, stride, crop_rule, antialias)

@@ -1,4 +1,4 @@
-"""The quality model as a metric of pyiqa: ``pyiqa.create_metric("mslique")`` works once ``mslique`` is imported."""
+"""The quality model as a metric of pyiqa: ``register_in_pyiqa()`` lets ``pyiqa.create_metric("mslique")`` make it."""
 
 from torch import Tensor, nn
 
@@ -21,7 +21,7 @@ class MSLIQENet(nn.Module):
 
 
 def register_in_pyiqa() -> None:
-    """Make ``mslique`` a name that pyiqa knows; ``import mslique`` calls it."""
+    """Make ``mslique`` a name that pyiqa knows, in this process; a second call changes nothing."""
     from pyiqa.default_model_configs import DEFAULT_CONFIGS
     from pyiqa.utils.registry import ARCH_REGISTRY
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from toys import photos, save_quality
 
 from dlmap import calibrate, cli
+from dlmap.quality import MSLIQEQuality
 from dlmap.run.pictures import save_png
 from mslique import MSLIQE, read_image
 
@@ -44,6 +45,8 @@ def test_constants_come_back_from_labels_made_with_them(folder: Path, capsys: py
     assert entry["class_path"] == "dlmap.quality.MSLIQEQuality" and entry["init_args"]["model"] == model
     assert entry["init_args"]["center"] == pytest.approx(3.1, abs=1e-4)
     assert entry["init_args"]["scale"] == pytest.approx(0.2, abs=1e-4)
+    quality = MSLIQEQuality(model)  # they are in its config.json now
+    assert (quality.calibration.center, quality.calibration.scale) == pytest.approx((3.1, 0.2), abs=1e-4)
 
 
 def test_the_direction_of_the_labels_matters(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

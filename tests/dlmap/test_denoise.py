@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle
 from toys import SCHEDULE, photos, prior, stable_diffusion, unet, vae
 
-from dlmap import DiffusionPrior
+from dlmap import DiffusionPrior, PriorOptions
 from dlmap.codec import Codec, Identity
 from mslique import UserError
 
@@ -42,7 +42,7 @@ class GaussianNetwork(nn.Module):
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
 def test_of_gaussian_data_it_is_the_wiener_filter(prediction: str, timestep: int) -> None:
     scheduler = DDIMScheduler(prediction_type=prediction, **SCHEDULE)
-    model = DiffusionPrior(GaussianNetwork(prediction), Identity(), scheduler, num_steps=4)
+    model = DiffusionPrior(GaussianNetwork(prediction), Identity(), scheduler, PriorOptions(num_steps=4))
     level, images = model.schedule.levels[timestep], photos(2, 30, 37)
     shrunk = STD**2 / (STD**2 + level**2) * (2 * images - 1)
     torch.testing.assert_close(model.denoise(images, level), shrunk / 2 + 0.5, rtol=0, atol=1e-5)
@@ -67,7 +67,7 @@ def test_patches_are_denoised_on_shifted_grids_as_by_hand() -> None:
 def latent_prior(**options: Any) -> DiffusionPrior:
     network = unet(1)
     network = UNet2DModel.from_config({**network.config, "in_channels": 4, "out_channels": 4})
-    return DiffusionPrior(network, Codec(vae()), DDIMScheduler(**SCHEDULE), num_steps=3, **options)
+    return DiffusionPrior(network, Codec(vae()), DDIMScheduler(**SCHEDULE), PriorOptions(num_steps=3, **options))
 
 
 @torch.no_grad()

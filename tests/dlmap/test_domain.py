@@ -7,7 +7,7 @@ from test_codec import vae
 from torch.nn.functional import avg_pool2d
 from toys import SCHEDULE, photos, prior, unet
 
-from dlmap import DiffusionPrior
+from dlmap import DiffusionPrior, PriorOptions
 from dlmap.codec import Codec
 from dlmap.domain import Bands, ColorFix, Latents, Pixels
 
@@ -15,7 +15,7 @@ from dlmap.domain import Bands, ColorFix, Latents, Pixels
 def latent_prior() -> DiffusionPrior:
     network = unet(1)
     network = type(network).from_config({**network.config, "in_channels": 4, "out_channels": 4})
-    return DiffusionPrior(network, Codec(vae()), DDIMScheduler(**SCHEDULE), num_steps=3)
+    return DiffusionPrior(network, Codec(vae()), DDIMScheduler(**SCHEDULE), PriorOptions(num_steps=3))
 
 
 def test_pixels_stay_in_range() -> None:

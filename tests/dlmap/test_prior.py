@@ -7,9 +7,10 @@ from diffusers import AutoencoderKL, DDIMScheduler, LDMPipeline, UNet2DModel, VQ
 from toys import SCHEDULE, photos, prior, save_prior, unet, vae
 
 from dlmap import DiffusionPrior
-from dlmap.activations import OVERHEAD
-from dlmap.prior import GRADIENTS, pad
+from dlmap.activations import OVERHEAD, SHARE
+from dlmap.options import GRADIENTS
 from dlmap.solvers import SOLVERS, generate
+from dlmap.tiles import pad
 from mslique import UserError
 
 
@@ -149,14 +150,14 @@ def calls_of_a_gradient(model: DiffusionPrior) -> int:
     return len(calls)
 
 
-def test_kept_activations_are_not_computed_again() -> None:
+def test_kept_activations_are_not_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert calls_of_a_gradient(prior(5, gradient="full")) == 10
     assert calls_of_a_gradient(prior(5, gradient="checkpoint")) == 20
     model = prior(5, gradient="auto")
     model.generate(model.invert(photos(1)).requires_grad_())  # measures
     assert calls_of_a_gradient(model) == 10
     (one,) = model._bytes_a_call.values()
-    model.memory_budget = 3.5 * OVERHEAD * one / 1e9
+    monkeypatch.setattr("dlmap.prior.free_bytes", lambda device: 3.5 * OVERHEAD * one / SHARE)
     assert calls_of_a_gradient(model) == 17
     assert model.keep_nothing() and calls_of_a_gradient(model) == 20 and not model.keep_nothing()
 
@@ -182,8 +183,6 @@ def test_a_compiled_network_gives_the_same() -> None:
 def test_wrong_options_of_the_gradient_are_named() -> None:
     with pytest.raises(UserError, match="gradient must be one of auto, full, checkpoint, got 'none'"):
         prior(gradient="none")
-    with pytest.raises(UserError, match="memory_budget must be a number of GB, got -1"):
-        prior(memory_budget=-1)
 
 
 def test_padding_reflects() -> None:

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from toys import Brightness, photos, save_quality
 
 from dlmap import MAPObjective
 from dlmap.quality import PUBLISHED, Mixture, MSLIQEQuality, PyiqaQuality
-from mslique import MSLIQE, UserError
+from mslique import MSLIQE, Calibration, UserError
 from mslique.module import RECORD
 
 
@@ -27,14 +28,29 @@ def test_every_part_of_a_large_image_counts(tmp_path: Path) -> None:
     save_quality(str(tmp_path))
     images = photos(1, 96, 130).requires_grad_()
     pieces = [images[..., top : top + 48, left : left + 48] for top in (0, 48) for left in (0, 41, 82)]
-    quality, whole = (MSLIQEQuality(str(tmp_path), 3.0, 0.5, piece) for piece in (48, None))
+    quality, whole = (MSLIQEQuality(str(tmp_path), 3.0, 0.5, piece) for piece in (48, 0))
     expected = torch.stack([whole(piece) for piece in pieces]).mean(dim=0)
     torch.testing.assert_close(quality(images), expected)
     torch.testing.assert_close(whole(images), 100 / (1 + torch.exp(-(whole.model(images) - 3.0) / 0.5)))
     (gradient,) = torch.autograd.grad(quality(images).sum(), images)
     torch.testing.assert_close(gradient, torch.autograd.grad(expected.sum(), images)[0])
     with pytest.raises(UserError, match="piece must be"):
-        MSLIQEQuality(str(tmp_path), piece=0)
+        MSLIQEQuality(str(tmp_path), piece=-1)
+
+
+def test_constants_come_from_the_model_or_are_asked_for(tmp_path: Path) -> None:
+    save_quality(str(tmp_path))
+    images, config = photos(1, 48, 48), tmp_path / "config.json"
+    published = MSLIQEQuality(str(tmp_path))
+    assert (published.calibration, published.piece) == (Calibration(1.98447, 0.93984), 512)
+    torch.testing.assert_close(published(images), MSLIQEQuality(str(tmp_path), 1.98447, 0.93984, 512)(images))
+    values = json.loads(config.read_text()) | {"center": None, "scale": None}
+    config.write_text(json.dumps(values))
+    with pytest.raises(UserError, match=f"no center and scale .* `dlmap calibrate IMAGES --quality {tmp_path}`"):
+        MSLIQEQuality(str(tmp_path))
+    config.write_text(json.dumps(values | {"center": 2.0}))
+    with pytest.raises(UserError, match="needs both center and a positive scale"):
+        MSLIQEQuality(str(tmp_path))
 
 
 def test_missing_model(tmp_path: Path) -> None:
@@ -67,7 +83,7 @@ def test_constants_are_published_or_must_be_given() -> None:
     assert PUBLISHED["musiq"](torch.tensor(43.53914)) == 50
     with pytest.raises(UserError, match="no calibration is known for cnniqa: .*dlmap calibrate"):
         PyiqaQuality("cnniqa")
-    with pytest.raises(UserError, match="needs both center and scale"):
+    with pytest.raises(UserError, match="needs both center and a positive scale"):
         PyiqaQuality("cnniqa", center=1.0)
 
 

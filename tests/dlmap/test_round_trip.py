@@ -11,7 +11,7 @@ from toys import photos, predict, prior, rows_of
 
 from dlmap import Ascent, MAPObjective, enhance
 from dlmap.denoiser import Denoiser
-from dlmap.domain import ROUND_TRIP, NotInverted, check_round_trip
+from dlmap.domain.latents import ROUND_TRIP, NotInverted, check_round_trip
 from dlmap.fidelity import MSE
 
 Network = Callable[[Denoiser, Tensor, int], Tensor]

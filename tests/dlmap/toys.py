@@ -16,7 +16,7 @@ from diffusers import (
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from dlmap import DiffusionPrior
+from dlmap import DiffusionPrior, PriorOptions
 from dlmap.codec import Identity
 from dlmap.pretrain.module import SCHEDULE
 from dlmap.run.results import read_rows
@@ -55,7 +55,7 @@ def unet(patch: int = 2, seed: int = 0) -> UNet2DModel:
 
 def prior(num_steps: int = 4, patch: int = 2, **options: Any) -> DiffusionPrior:
     scheduler = DDIMScheduler(prediction_type="v_prediction", **SCHEDULE)
-    return DiffusionPrior(unet(patch), Identity(), scheduler, num_steps=num_steps, **options)
+    return DiffusionPrior(unet(patch), Identity(), scheduler, PriorOptions(num_steps=num_steps, **options))
 
 
 def save_prior(folder: str) -> None:
@@ -144,7 +144,7 @@ def save_quality(folder: str, seed: int = 0) -> None:
         "vision_cfg": {"layers": 1, "width": 16, "head_width": 8, "patch_size": 16, "image_size": 32},
         "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 8, "heads": 2, "layers": 1},
     }
-    MSLIQE(backbone=backbone, n_crops=2).save_pretrained(folder)
+    MSLIQE(backbone=backbone, n_crops=2, center=1.98447, scale=0.93984, piece=512).save_pretrained(folder)
 
 
 def predict(folder: Path, output: Path, *options: str) -> int:

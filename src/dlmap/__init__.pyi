@@ -1,0 +1,22 @@
+from .ascent import enhance
+from .enhanced import Enhanced
+from .fidelity import MSE, NLPD, PyiqaFidelity
+from .objective import MAPObjective
+from .options import Ascent, PriorOptions
+from .prior import DiffusionPrior
+from .quality import Mixture, MSLIQEQuality, PyiqaQuality
+
+__all__ = [
+    "Ascent",
+    "DiffusionPrior",
+    "enhance",
+    "Enhanced",
+    "MAPObjective",
+    "Mixture",
+    "MSE",
+    "MSLIQEQuality",
+    "NLPD",
+    "PriorOptions",
+    "PyiqaFidelity",
+    "PyiqaQuality",
+]

@@ -1,0 +1,37 @@
+"""Colours and light stay: a domain around another one."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from .protocol import Domain, repeated
+
+
+class ColorFix:
+    """Every image takes what is coarser than some pixels from the one given, so that colours and light stay [ours].
+
+    As the colour fix of other diffusion models, such as StableSR's, but within the ascent, whose gradient knows of it.
+
+    Args:
+        domain: where the ascent moves.
+        scale: in pixels.
+    """
+
+    def __init__(self, domain: Domain, scale: float) -> None:
+        self.domain, self.scale = domain, scale
+        self.speed, self.project = domain.speed, domain.project
+
+    def start(self, images: Tensor) -> Tensor:
+        self.coarse = self._shrunk(images)
+        return self.domain.start(images)
+
+    def images(self, states: Tensor, rows: list[int]) -> Tensor:
+        free = self.domain.images(states, rows)
+        count, images = free.shape[1], free.flatten(0, 1)
+        given = repeated(self.coarse, rows, count)
+        moved = F.interpolate(given - self._shrunk(images), images.shape[-2:], mode="bicubic")
+        return (images + moved).clamp(0, 1).unflatten(0, (-1, count))
+
+    def _shrunk(self, images: Tensor) -> Tensor:
+        """Averages over about ``scale`` pixels: (B, 3, H, W) -> (B, 3, h, w)."""
+        sides = [max(1, round(side / self.scale)) for side in images.shape[-2:]]
+        return F.interpolate(images, sides, mode="bilinear", antialias=True)

@@ -1,0 +1,33 @@
+"""The interface that the domains of an ascent share."""
+
+from typing import Protocol
+
+from torch import Tensor
+
+
+class Domain(Protocol):
+    """A map from states, which the ascent moves, to images; for one batch, told at the start.
+
+    ``speed``: by about how many levels of 8 bits a picture moves where its state moves by 1, both root mean squares.
+    """
+
+    speed: float
+
+    def start(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in [0, 1] -> the states (B, ...) that give them back."""
+        ...
+
+    def images(self, states: Tensor, rows: list[int]) -> Tensor:
+        """States of the images ``rows`` of the batch -> K images of each, (len(rows), K, 3, H, W) in [0, 1]."""
+        ...
+
+    def project(self, state: Tensor, row: int) -> None:
+        """Bring the state (...) of image ``row`` back, in place, to what is allowed, after a step."""
+        ...
+
+
+def repeated(images: Tensor, rows: list[int], count: int) -> Tensor:
+    """Images (B, 3, H, W) -> those of ``rows``, each ``count`` times in a row; without a copy for a single one."""
+    if len(rows) == 1:
+        return images[rows[0]].expand(count, -1, -1, -1)
+    return images[rows].repeat_interleave(count, dim=0)

@@ -1,0 +1,43 @@
+from .correlation import Calibration, fit_calibration, make_calibration, plcc, srcc
+from .data.committee import reference_quality
+from .data.degradations.mixture import DEGRADATIONS, degrade, degrade_by
+from .data.degradations.unseen import UNSEEN_DEGRADATIONS
+from .fidelity_loss import fidelity_loss
+from .io.decoding import Decoded, decode_image, read_image
+from .io.errors import UserError
+from .io.listing import list_images
+from .io.opening import image_size
+from .io.trust import check_finite, only_weights, restrict_classes
+from .metric import MSLIQEMetric
+from .model import MSLIQE
+from .pyiqa_metric import register_in_pyiqa
+from .sharing import load_model
+from .views import MultiScaleViews
+
+__all__ = [
+    "Calibration",
+    "check_finite",
+    "decode_image",
+    "Decoded",
+    "DEGRADATIONS",
+    "degrade",
+    "degrade_by",
+    "fidelity_loss",
+    "fit_calibration",
+    "image_size",
+    "list_images",
+    "load_model",
+    "make_calibration",
+    "MSLIQE",
+    "MSLIQEMetric",
+    "MultiScaleViews",
+    "only_weights",
+    "plcc",
+    "read_image",
+    "reference_quality",
+    "register_in_pyiqa",
+    "restrict_classes",
+    "srcc",
+    "UNSEEN_DEGRADATIONS",
+    "UserError",
+]
