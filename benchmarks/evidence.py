@@ -39,8 +39,9 @@ from torch import Tensor, nn
 
 from dlmap import Ascent, DiffusionPrior, MAPObjective, enhance
 from dlmap.objective import Terms
+from dlmap.run.files import write_bytes
 from dlmap.run.module import MAPEnhancer
-from dlmap.run.pictures import save_png, to_pillow, write_bytes
+from dlmap.run.pictures import save_png, to_pillow
 from mslique import degrade, degrade_by, list_images, read_image
 
 SIZE, SIZE_OF_REAL, BATCH = 128, 192, 4

@@ -27,7 +27,7 @@ from figure1 import load
 from judges import distances, scores
 
 from dlmap import enhance
-from dlmap.run.pictures import write_bytes
+from dlmap.run.files import write_bytes
 from mslique import MSLIQE, list_images
 
 BASE = Path("configs/dlmap/tiny.yaml")

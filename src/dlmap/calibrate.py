@@ -26,7 +26,7 @@ from mslique import (
 )
 
 from .quality import RawScore
-from .run.pictures import write_bytes
+from .run.files import write_bytes
 
 SIDE = 256  # of the crops that are degraded; many models need 224 pixels
 SEED = 0

@@ -11,7 +11,7 @@ from toys import photos, save_quality, tokenizer
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from dlmap.run.pictures import save_png
-from dlmap.run.results import read_rows
+from dlmap.run.files import read_csv
 from mslique import lightning_cli
 
 CONFIG = Path(__file__).parents[2] / "configs" / "dlmap" / "sd15.yaml"
@@ -54,7 +54,7 @@ def test_stable_diffusion_enhances_a_photo(tmp_path: Path) -> None:
     }
     given = [f"{name}={value}" for name, value in options.items()]
     assert lightning_cli.main(["predict", "--config", str(CONFIG), *given]) == 0
-    (row,) = read_rows(tmp_path / "out" / "results.csv")
+    (row,) = read_csv(tmp_path / "out" / "results.csv")
     assert row["status"] == "ok" and row["iterations"] == "2"
     enhanced = np.asarray(Image.open(tmp_path / "out" / "a.png"))
     assert enhanced.shape == (256, 256, 3) and enhanced.std() > 0

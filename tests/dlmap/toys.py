@@ -19,7 +19,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from dlmap import DiffusionPrior, PriorOptions
 from dlmap.codec import Identity
 from dlmap.pretrain.module import SCHEDULE
-from dlmap.run.results import read_rows
+from dlmap.run.files import read_csv
 from dlmap.schedule import Schedule, make_schedule
 from mslique import MSLIQE, lightning_cli
 
@@ -156,4 +156,4 @@ def predict(folder: Path, output: Path, *options: str) -> int:
 
 def rows_of(output: Path) -> dict[str, dict[str, str]]:
     """The rows of results.csv by the names of the photographs."""
-    return {row["file"]: row for row in read_rows(output / "results.csv")}
+    return {row["file"]: row for row in read_csv(output / "results.csv")}

@@ -1,20 +1,85 @@
 """A folder of photographs as batches for ``lightning predict``."""
 
-import dataclasses
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import lightning as L
 import torch
-from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
-from mslique import UserError
+from mslique import Decoded, UserError, decode_image
 
-from .photos import Photo, PhotoBatches, StoppableBatches
-from .plan import Task, check_outputs, content_key, find, find_references, make_batches, matches, output_names
+from .plan import check_outputs, find, find_references, matches, output_names
+from .record import FAILED, Record
+from .run import Run
 
-if TYPE_CHECKING:
-    from .module import MAPEnhancer
+
+@dataclass(frozen=True)
+class Photo:
+    """A photograph in memory: its record, its pixels, and its reference (3, H, W) in [0, 1] if it has one."""
+
+    record: Record
+    decoded: Decoded
+    reference: Tensor | None = None
+
+
+class PhotoBatches(Dataset[list[Photo | Record]]):
+    """Batches of photographs, decoded when asked for. One that cannot be read is a record that says why."""
+
+    def __init__(self, batches: list[list[Record]]) -> None:
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> list[Photo | Record]:
+        return [_load(record) for record in self.batches[index]]
+
+
+def _load(record: Record) -> Photo | Record:
+    if record.status == FAILED:
+        return record
+    try:
+        decoded = decode_image(record.source)
+        return Photo(record, decoded, _reference(record, decoded))
+    except UserError as reason:
+        return record.failed(str(reason))
+
+
+def _reference(record: Record, decoded: Decoded) -> Tensor | None:
+    if record.reference is None:
+        return None
+    reference = decode_image(record.reference).image
+    if reference.shape != decoded.image.shape:
+        sizes = [f"{image.shape[2]} x {image.shape[1]} pixels" for image in (reference, decoded.image)]
+        raise UserError(f"the reference {record.reference} has {sizes[0]}, {record.file} has {sizes[1]}: resize it")
+    return reference
+
+
+class StoppableBatches:
+    """The batches of one process, until ``run`` is told to stop; ``num_workers`` processes read ahead."""
+
+    def __init__(self, batches: PhotoBatches, num_workers: int, run: Run) -> None:
+        self._run = run
+        self._loader = DataLoader(batches, batch_size=None, num_workers=num_workers, worker_init_fn=_ignore_signals)
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[list[Photo | Record]]:
+        for batch in self._loader:
+            if self._run.told_to_stop:
+                return
+            yield batch
+
+
+def _ignore_signals(_: int) -> None:
+    """A reader goes on after Ctrl-C, which reaches all processes of a terminal: photographs in flight need it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 class PhotoFolderData(L.LightningDataModule):
@@ -29,8 +94,12 @@ class PhotoFolderData(L.LightningDataModule):
         limit: only the first so many, by name, of those that the patterns leave.
         overwrite: do again what is done. A photograph is done if its result was written from the same file (size and
             time of change) with the same options and models.
-        reference: folder with images of the same names (suffixes may differ) and sizes, to which the fidelity term
-            holds the results instead of to the photographs, which are then the output of another enhancer.
+        reference: folder with images of the same names (suffixes may differ) and sizes, with which the fidelity term
+            compares the results instead of with the photographs, which are then the output of another enhancer.
+
+    Attributes:
+        run: the run that plans and counts the batches; the module puts it here in its ``setup``, which Lightning calls
+            before it asks for the batches.
 
     Raises:
         UserError: a folder is missing or holds no image, no photograph is left, or an option is out of range.
@@ -51,12 +120,12 @@ class PhotoFolderData(L.LightningDataModule):
         for name, value in (("batch_size", batch_size), ("limit", limit)):
             if value is not None and value < 1:
                 raise UserError(f"--data.{name} is {value}: give at least 1")
-        self.folder, self.reference = Path(folder), reference
+        self.folder, self.reference, self.limit = Path(folder), reference, limit
         self.batch_size, self.num_workers, self.overwrite = batch_size, num_workers, overwrite
+        self.run: Run | None = None
         self.root, self._found = find(folder)
         names = [path.relative_to(self.root) for path in self._found]
         self._chosen = [matches(name, include) and not matches(name, exclude) for name in names]
-        self._limit = limit
         if not any(self._chosen):
             raise UserError(
                 f"none of the {len(names)} images in {folder} is left by --data.include {include!r} and"
@@ -65,54 +134,46 @@ class PhotoFolderData(L.LightningDataModule):
         if reference is not None:
             find(reference)
 
-    def tasks(self, output: Path, keep_format: bool) -> list[Task]:
-        """What is to be done if nothing is done yet, in the order of the names.
+    def records(self, output: Path, keep_format: bool) -> list[Record]:
+        """The chosen photographs in the order of their names, whether done or not, with results below ``output``.
+
+        Where a reference is asked for and missing, the photograph has failed already.
 
         Raises:
-            UserError: a result would overwrite an input.
+            UserError: a result would overwrite a photograph.
         """
         if self.folder.is_dir() and output.resolve() == self.root.resolve():
             raise UserError(f"--output {output} is the folder of the photographs: give another one")
         names = [path.relative_to(self.root) for path in self._found]
-        # named before the choice, so that the names do not depend on it
+        # all photographs are named, also those that are not chosen, so that a name does not depend on the choice
         outputs = output_names(names, keep_format)
         found = zip(self._found, names, outputs, self._chosen, strict=True)
-        chosen = [Task(path, name, result) for path, name, result, chosen in found if chosen]
-        tasks = check_outputs(self.root, chosen, output)[: self._limit]
+        chosen = [Record(str(name), str(result), str(path)) for path, name, result, chosen in found if chosen]
+        records = check_outputs(self.root, chosen, output)[: self.limit]
         if self.reference is None:
-            return tasks
-        references = find_references(self.reference, tasks)
-        return [dataclasses.replace(task, reference=path) for task, path in zip(tasks, references, strict=True)]
-
-    def transfer_batch_to_device(self, batch: list[Photo], device: torch.device, dataloader_idx: int) -> list[Photo]:
-        return batch  # the module moves the stacks that it makes of equal sizes
+            return records
+        references = find_references(self.reference, records)
+        return [_referring(record, path) for record, path in zip(records, references, strict=True)]
 
     def predict_dataloader(self) -> StoppableBatches:
-        trainer = self.trainer
-        if trainer is None:
-            raise RuntimeError("give the data module to Trainer.predict(), which knows the processes and the module")
-        module = cast("MAPEnhancer", trainer.lightning_module)
-        # one process decides, so that all agree even if a file changes meanwhile
-        plan = self._plan(module, trainer.world_size) if trainer.is_global_zero else []
-        plan = trainer.strategy.broadcast(plan)
-        batches = PhotoBatches(plan[trainer.global_rank :: trainer.world_size], self.reference is not None)
-        return StoppableBatches(batches, sum(map(len, plan)), self.num_workers, module.stop)
+        trainer, run = self.trainer, self.run
+        if trainer is None or run is None:
+            raise RuntimeError("give PhotoFolderData to Trainer.predict() together with a MAPEnhancer")
+        batches: list[list[Record]] = []
+        if trainer.is_global_zero:  # one process decides, so that all agree even if a file changes meanwhile
+            records = self.records(run.output, run.keep_format)
+            batches = run.plan(records, self.batch_size, trainer.world_size, self.overwrite)
+        batches = trainer.strategy.broadcast(batches)
+        mine = run.begin(batches, trainer.global_rank, trainer.world_size)
+        return StoppableBatches(PhotoBatches(mine), self.num_workers, run)
 
-    def _plan(self, module: "MAPEnhancer", processes: int) -> list[list[Task]]:
-        """The batches of all processes: k, k + processes, ... are those of process k, which has one, maybe empty."""
-        options, journal = module.fingerprint(), module.journal
-        journal.merge()
-        entries, tasks = journal.read(), self.tasks(module.output, module.keep_format)
-        tasks = [dataclasses.replace(t, key=content_key(options, t.source, t.reference)) for t in tasks]
-        todo = [
-            task
-            for task in tasks
-            if self.overwrite or not journal.is_done(entries.get(str(task.name)), str(task.output), task.key)
-        ]
-        if len(todo) < len(tasks):
-            rank_zero_info(
-                f"{len(tasks) - len(todo)} of {len(tasks)} photographs are done already, from the same files with the"
-                " same options (--data.overwrite true does them again)"
-            )
-        batches = make_batches(todo, self.batch_size, processes)
-        return batches + [[] for _ in range(processes - len(batches))]
+    def transfer_batch_to_device(
+        self, batch: list[Photo | Record], device: torch.device, dataloader_idx: int
+    ) -> list[Photo | Record]:
+        return batch  # the module moves the stacks that it makes of photographs of equal size
+
+
+def _referring(record: Record, reference: Path | None) -> Record:
+    if reference is None:
+        return record.failed(f"{record.file} has no reference of the same name, or several that differ in the suffix")
+    return replace(record, reference=str(reference))

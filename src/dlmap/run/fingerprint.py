@@ -1,21 +1,23 @@
-"""A digest of all that decides a result, apart from the photograph."""
+"""Digests of all that decides a result: options and weights, and the photograph. Equal digests, equal results."""
 
 import hashlib
 import json
-from typing import Any
+from pathlib import Path
 
+import lightning as L
 import torch
 from lightning.pytorch.cli import SaveConfigCallback
 
 WITHOUT_EFFECT = ("output", "report")
 
 
-def fingerprint(trainer: Any) -> str:
-    """Digest of the options of the module in the trainer's configuration, the trainer's precision, and all weights.
+def fingerprint(trainer: L.Trainer) -> str:
+    """Digest of the module's options in the trainer's configuration, of the trainer's precision, and of all weights.
 
-    Empty if the trainer was not made by the command: its configuration is then unknown.
+    Empty if the trainer was not made by the command, because its configuration is then unknown.
     """
-    saved = [callback for callback in trainer.callbacks if isinstance(callback, SaveConfigCallback)]
+    callbacks = getattr(trainer, "callbacks", [])  # Lightning does not declare this attribute of its own
+    saved = [callback for callback in callbacks if isinstance(callback, SaveConfigCallback)]
     if not saved:
         return ""
     model = saved[0].config.as_dict()["model"]
@@ -26,3 +28,21 @@ def fingerprint(trainer: Any) -> str:
         digest.update(name.encode())
         digest.update(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def content_key(options: str, source: str, reference: str | None) -> str:
+    """Digest of the fingerprint ``options`` and of size and time of change of the files.
+
+    Empty if ``options`` is, or if a file is gone. The time of change stands for the content, because it would take
+    minutes to read thousands of photographs only to find out that they are done.
+    """
+    if not options:
+        return ""
+    parts = [options]
+    for path in (source, reference):
+        try:
+            status = Path(path).stat() if path is not None else None
+        except OSError:  # the decoder will say what is wrong
+            return ""
+        parts.append("" if status is None else f"{status.st_size} {status.st_mtime_ns}")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

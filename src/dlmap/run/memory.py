@@ -1,4 +1,4 @@
-"""What to do when memory runs out: keep no activations, take fewer photographs or smaller tiles, give this one up."""
+"""What happens when memory runs out: nothing is kept, fewer photographs at a time, smaller tiles, at last a failure."""
 
 import gc
 from collections.abc import Callable, Hashable, Sequence
@@ -11,21 +11,25 @@ from mslique import UserError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 CPU_MESSAGES = ("not enough memory", "can't allocate memory")
-"""PyTorch's CPU allocator raises a plain RuntimeError; these are its words."""
+"""In the messages of PyTorch's CPU allocator, which raises a plain RuntimeError."""
+
+
+def _never() -> bool:
+    return False
 
 
 class MemoryGuard:
     """Runs work on groups of equal-sized photographs in pieces that fit.
 
-    What has been learned stays: a size that fitted only two at a time is not tried with four again, and tiles stay
-    small, since whatever filled the memory is likely to come again.
+    It remembers what fitted: photographs of a size that fitted only two at a time come two at a time from then on, and
+    tiles stay small.
 
     Args:
-        shrink_tiles: makes the tiles smaller; False when they are the smallest already.
-        keep_nothing: has activations computed again instead of kept; False when that is so already.
+        shrink_tiles: makes the tiles smaller; returns False if they are the smallest already.
+        keep_nothing: from now on activations are computed again instead of kept; returns False if they are already.
     """
 
-    def __init__(self, shrink_tiles: Callable[[], bool], keep_nothing: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, shrink_tiles: Callable[[], bool] = _never, keep_nothing: Callable[[], bool] = _never) -> None:
         self.shrink_tiles, self.keep_nothing = shrink_tiles, keep_nothing
         self._most: dict[Hashable, int] = {}
         self._halvings = 0
@@ -33,7 +37,7 @@ class MemoryGuard:
     def run(
         self, items: Sequence[Item], size: Hashable, work: Callable[[Sequence[Item]], list[Result]]
     ) -> list[Result]:
-        """``work`` on all ``items``, which have ``size`` in common; one result an item.
+        """Do ``work`` on all ``items``, which have the same ``size``; returns one result an item.
 
         Raises:
             UserError: not even one item with the smallest tiles fits.
@@ -50,14 +54,14 @@ class MemoryGuard:
         return results
 
     def note(self, size: Hashable) -> str:
-        """What had to be done so far for photographs of this size, or nothing."""
+        """What was changed so far for photographs of this size; empty if nothing was."""
         notes = [f"memory ran out: {self._most[size]} at a time"] if size in self._most else []
         if self._halvings:
             notes.append(f"memory ran out: side of the tiles divided by {2**self._halvings}")
         return "; ".join(notes)
 
     def _make_room(self, size: Hashable, count: int) -> None:
-        gc.collect()  # the exception's frames held the tensors
+        gc.collect()  # the frames of the exception hold the tensors
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         if self.keep_nothing():

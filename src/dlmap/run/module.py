@@ -1,9 +1,9 @@
 """The LightningModule behind ``lightning predict``: photographs in, enhanced photographs out."""
 
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,15 +19,14 @@ from ..ascent import PUBLISHED, Ascent, Enhanced, enhance
 from ..domain import NotInverted
 from ..objective import MAPObjective
 from ..prior import DiffusionPrior
+from .datamodule import Photo, PhotoFolderData
+from .ending import EndTogether, StopCleanly
 from .fingerprint import fingerprint
-from .interrupt import Stop, StopCleanly
-from .journal import Journal
 from .memory import MemoryGuard
-from .outcome import Outcome, Scores, failure, success
-from .photos import Photo
-from .pictures import to_grey
-from .together import EndTogether
-from .writer import ResultWriter
+from .pictures import to_grey, to_pillow
+from .record import OK, Record
+from .run import Run
+from .writer import Result
 
 
 class MAPEnhancer(L.LightningModule):
@@ -41,6 +40,9 @@ class MAPEnhancer(L.LightningModule):
         format: of the results: "png" (without loss), or "input", that of each photograph (JPEG at quality 95).
         metadata: whether the results carry the photographs' EXIF (without orientation) and XMP.
         report: whether report.html is written.
+
+    Raises:
+        UserError: ``output`` is a file.
     """
 
     def __init__(
@@ -54,33 +56,28 @@ class MAPEnhancer(L.LightningModule):
         report: bool = True,
     ) -> None:
         super().__init__()
-        self.prior, self.objective, self.output = prior, objective, Path(output)
+        self.prior, self.objective = prior, objective
         self.stages = ascent if isinstance(ascent, list) else [ascent]
-        self.keep_format, self.metadata, self.report = format == "input", metadata, report
-        self.journal, self.stop = Journal(self.output), Stop()
+        self.run = Run(Path(output), format == "input", metadata, report)
+        self._memory = MemoryGuard() if prior is None else MemoryGuard(prior.shrink_tiles, prior.keep_nothing)
         self._inverts = False
-        self._memory = MemoryGuard(_never) if prior is None else MemoryGuard(prior.shrink_tiles, prior.keep_nothing)
-        if self.output.exists() and not self.output.is_dir():
-            raise UserError(f"--output {output} is a file: give a folder")
 
     def configure_callbacks(self) -> list[Callback]:
-        writer = ResultWriter(self.journal, self.metadata, self.report)
-        return [EndTogether(), writer, StopCleanly(self.stop)]  # when the writer kills others, they are not mourned
+        return [EndTogether(self.run), StopCleanly(self.run)]
 
     def prepare_data(self) -> None:
-        """Find out before the work whether results can be written."""
-        try:
-            self.output.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.output):
-                pass
-        except OSError as reason:
-            raise UserError(
-                f"--output {self.output} cannot be written to ({reason.strerror}): give another folder"
-            ) from reason
+        self.run.check_output()
 
-    def fingerprint(self) -> str:
-        """Digest of the options and weights that decide the results; empty outside of the command."""
-        return fingerprint(self.trainer)
+    def setup(self, stage: str) -> None:
+        # The module and the data module meet only here: Lightning calls setup before it asks for the batches.
+        data = getattr(self.trainer, "datamodule", None)  # Lightning does not declare this attribute of its own
+        if not isinstance(data, PhotoFolderData):
+            raise UserError(
+                "MAPEnhancer takes photographs from dlmap.run.datamodule.PhotoFolderData: give it as --data"
+            )
+        data.run = self.run
+        if self.trainer.is_global_zero:  # the process that plans
+            self.run.options = fingerprint(self.trainer)
 
     def on_predict_start(self) -> None:
         if torch.is_inference_mode_enabled():
@@ -89,42 +86,48 @@ class MAPEnhancer(L.LightningModule):
                 " --trainer.inference_mode false (the YAML files under configs/dlmap do)"
             )
 
-    def predict_step(self, batch: list[Photo], *_: Any) -> list[Outcome]:
-        outcomes = [failure(photo, photo.error) for photo in batch if photo.decoded is None]
+    def predict_step(self, batch: list[Photo | Record], *_: Any) -> list[Record]:
+        """Enhance photographs, those of equal size together, and give every result to the run."""
+        done: list[Result | Record] = [one for one in batch if isinstance(one, Record)]  # these cannot be read
         groups: dict[torch.Size, list[Photo]] = defaultdict(list)
         for photo in batch:
-            if photo.decoded is not None:
+            if isinstance(photo, Photo):
                 groups[photo.decoded.image.shape].append(photo)
         for size, group in groups.items():
-            try:
-                done = self._memory.run(group, size, self._enhance)
-                outcomes += [outcome.noted(self._memory.note(size)) for outcome in done]
-                self._inverts = True
-            except UserError as reason:
-                if isinstance(reason, NotInverted) and not self._inverts:
-                    raise  # nor would any other photograph's inversion with these options
-                outcomes += [failure(photo, f"{photo.task.name}: {reason}") for photo in group]
-        return outcomes
+            done += self._enhance_or_fail(size, group)
+        for one in done:
+            self.run.finish(one)
+        return [one.record if isinstance(one, Result) else one for one in done]
 
-    def _enhance(self, photos: Sequence[Photo]) -> list[Outcome]:
-        """Of equal-sized photographs, all at once."""
+    def _enhance_or_fail(self, size: torch.Size, photos: list[Photo]) -> Sequence[Result | Record]:
+        try:
+            results = self._memory.run(photos, size, self._enhance)
+        except UserError as reason:
+            if isinstance(reason, NotInverted) and not self._inverts:
+                raise  # with these options no other photograph would be inverted either
+            return [photo.record.failed(f"{photo.record.file}: {reason}") for photo in photos]
+        self._inverts = True
+        return [replace(one, record=one.record.noted(self._memory.note(size))) for one in results]
+
+    def _enhance(self, photos: Sequence[Photo]) -> list[Result]:
+        """Enhance photographs of equal size, all at once."""
         start = time.perf_counter()
-        decoded = [photo.decoded for photo in photos if photo.decoded is not None]
-        images = torch.stack([one.image for one in decoded]).to(self.device)
+        images = torch.stack([photo.decoded.image for photo in photos]).to(self.device)
         references = [photo.reference for photo in photos if photo.reference is not None]
         reference = torch.stack(references).to(self.device) if references else None
-        results = self._ascend(images, reference)
-        grey = [to_grey(r.image) if one.grey else r.image for r, one in zip(results, decoded, strict=True)]
-        after = [image.mul(255).round() / 255 for image in grey]  # the file is what is scored
+        found = self._ascend(images, reference)
+        grey = [to_grey(r.image) if p.decoded.grey else r.image for r, p in zip(found, photos, strict=True)]
+        after = [image.mul(255).round() / 255 for image in grey]  # the values in the file are those that are scored
         with torch.no_grad():
             before = self.objective.quality(images).tolist()
             final = self.objective(torch.stack(after).to(self.device), images if reference is None else reference)
+        scores = zip(before, final.quality.tolist(), final.fidelity.tolist(), strict=True)
         seconds = (time.perf_counter() - start) / len(photos)
-        scores = map(Scores, before, final.quality.tolist(), final.fidelity.tolist())
-        parts = zip(photos, decoded, after, results, scores, strict=True)
-        return [success(*part, seconds) for part in parts]
+        parts = zip(photos, found, after, scores, strict=True)
+        return [_result(photo, one, image, (seconds, *three)) for photo, one, image, three in parts]
 
     def _ascend(self, images: Tensor, reference: Tensor | None) -> list[Enhanced]:
+        """:func:`dlmap.enhance` under a progress bar."""
         total = sum(stage.iterations + 1 for stage in self.stages)
         with tqdm(total=total, desc="ascent", leave=False, position=1, disable=None) as bar:
 
@@ -135,5 +138,20 @@ class MAPEnhancer(L.LightningModule):
             return enhance(images, self.prior, self.objective, self.stages, progress, reference)
 
 
-def _never() -> bool:
-    return False
+def _result(photo: Photo, found: Enhanced, image: Tensor, measured: tuple[float, float, float, float]) -> Result:
+    """``image`` (3, H, W) in [0, 1] is to be written; ``measured``: seconds, quality before and after, fidelity."""
+    seconds, before, after, fidelity = measured
+    record = replace(
+        photo.record,
+        status=OK,
+        seconds=seconds,
+        iterations=found.iterations,
+        quality_before=before,
+        quality_after=after,
+        fidelity=fidelity,
+        stages=list(found.stages),
+        curves={"quality": found.quality, "fidelity": found.fidelity, "objective": found.objective},
+    )
+    decoded = photo.decoded
+    picture = to_pillow(image, decoded.alpha, decoded.grey)
+    return Result(record.noted(decoded.note, found.note), decoded, picture)

@@ -1,10 +1,7 @@
-"""Writing enhanced images so that a half-written file never appears."""
+"""Pictures of 8 bits: made from tensors, written to files, made small."""
 
-import csv
-import hashlib
+import base64
 import io
-import os
-from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +11,10 @@ from torch import Tensor
 
 from mslique import Decoded
 
+from .files import write_atomically
+
 LUMA = (0.299, 0.587, 0.114)
-"""Weights of luma for gamma-coded R, G, B (ITU-R BT.601), as Pillow and JPEG have them."""
+"""Weights of luma for gamma-coded R, G, B (ITU-R BT.601), the same as in Pillow and JPEG."""
 LONGEST_XMP_IN_JPEG = 65502
 OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
@@ -24,29 +23,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a hidden file beside ``path``, then rename it; on an error nothing is left behind."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # a digest, since the name itself may be as long as names may be
-    part = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}.part")
-    try:
-        write(part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write ``data``, atomically."""
-
-    def write(part: Path) -> None:
-        part.write_bytes(data)
-
-    write_atomically(path, write)
-
-
 def to_grey(images: Tensor) -> Tensor:
-    """Images (..., 3, H, W) -> the same with their luma in all three channels."""
+    """Images (..., 3, H, W) -> the same shape, with the luma in all three channels."""
     weights = images.new_tensor(LUMA)[:, None, None]
     return (images * weights).sum(dim=-3, keepdim=True).expand_as(images)
 
@@ -54,8 +32,11 @@ def to_grey(images: Tensor) -> Tensor:
 def to_pillow(image: Tensor, alpha: Tensor | None = None, grey: bool = False) -> Image.Image:
     """Colours (3, H, W) and alpha (H, W), both in [0, 1] -> 8 bits, rounded to the nearest level.
 
+    Args:
+        grey: the three channels are equal, and one of them is enough.
+
     Returns:
-        An image of mode RGB or RGBA; with ``grey``, of which all channels are equal, L or LA.
+        An image of mode RGB or RGBA; if ``grey``, L or LA.
     """
     picture = Image.fromarray(_levels(image[0] if grey else image.permute(1, 2, 0)))
     if alpha is not None:
@@ -67,36 +48,14 @@ def _levels(values: Tensor) -> Any:
     return values.detach().clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy()
 
 
-def save_png(image: Tensor, path: Path) -> None:
-    """Write (3, H, W) in [0, 1] as an 8-bit PNG, atomically."""
-    save_picture(to_pillow(image), path)
-
-
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table, atomically; what is None stays empty."""
-
-    def write(part: Path) -> None:
-        # names of files that are not valid UTF-8 come out as the bytes that they are
-        with part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            table = csv.writer(file)
-            table.writerow(columns)
-            table.writerows(rows)
-
-    write_atomically(path, write)
-
-
-def png_bytes(image: Tensor) -> bytes:
-    """(3, H, W) in [0, 1] as the bytes of an 8-bit PNG."""
-    file = io.BytesIO()
-    to_pillow(image).save(file, format="PNG")
-    return file.getvalue()
-
-
 def save_picture(picture: Image.Image, path: Path, metadata: Decoded | None = None) -> None:
-    """Write 8-bit ``picture`` in the format of the suffix of ``path``, atomically.
+    """Write an 8-bit picture in the format of the suffix of ``path``, atomically.
 
-    JPEG with quality 95 and full colour resolution (transparency laid over white, which JPEG lacks); all others without
-    loss. EXIF and XMP of ``metadata`` go into PNG, JPEG, WebP and TIFF.
+    JPEG has quality 95 and full colour resolution, and shows transparent pixels over white. All other formats are
+    without loss. EXIF and XMP of ``metadata`` are added to PNG, JPEG, WebP and TIFF.
+
+    Raises:
+        OSError, ValueError: the file system or the format refuses.
     """
     kind = Image.registered_extensions()[path.suffix.lower()]
     options = OPTIONS.get(kind, {}) | ({} if metadata is None else _metadata(kind, metadata))
@@ -122,5 +81,36 @@ def _metadata(kind: str, metadata: Decoded) -> dict[str, Any]:
     if kind in ("PNG", "JPEG", "WEBP", "TIFF") and len(exif):
         options["exif"] = exif.tobytes() if kind != "TIFF" else exif
         if kind == "TIFF":
-            options["compression"] = "raw"  # Pillow cannot write EXIF through libtiff, which compresses
+            options["compression"] = "raw"  # Pillow compresses TIFF through libtiff, and cannot write EXIF there
     return options
+
+
+def save_png(image: Tensor, path: Path) -> None:
+    """Write (3, H, W) in [0, 1] as an 8-bit PNG, atomically."""
+    save_picture(to_pillow(image), path)
+
+
+def png_bytes(image: Tensor) -> bytes:
+    """(3, H, W) in [0, 1] as the bytes of an 8-bit PNG file."""
+    file = io.BytesIO()
+    to_pillow(image).save(file, format="PNG")
+    return file.getvalue()
+
+
+def shrink(picture: Image.Image, side: int) -> Image.Image:
+    """A copy, RGB or RGBA, whose longer side has at most ``side`` pixels."""
+    small = picture.convert("RGBA" if picture.mode in ("LA", "RGBA") else "RGB")
+    small.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return small
+
+
+def webp(picture: Image.Image, quality: int = 80) -> bytes:
+    """The picture as the bytes of a lossy WebP file."""
+    file = io.BytesIO()
+    picture.save(file, format="WEBP", quality=quality, method=2)  # method 4, the default, takes half as long again
+    return file.getvalue()
+
+
+def data_uri(data: bytes, kind: str) -> str:
+    """The bytes of an image file of this kind ("webp", "png") as an address that contains the whole file."""
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

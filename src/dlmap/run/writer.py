@@ -1,124 +1,95 @@
-"""Predictions to disk: images, the journal, and at the end results.csv and report.html."""
+"""Results on their way to disk, in the background."""
 
-import datetime
 import errno
-import signal
-from dataclasses import replace
-from functools import partial
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import lightning as L
-import torch.distributed
-from lightning.pytorch.callbacks import Callback
+from PIL import Image
 
-from mslique import UserError
+from mslique import Decoded, UserError
 
-from .background import Background
-from .journal import Entry, Journal
-from .outcome import Outcome, Pictures
-from .pictures import save_picture
-from .report import write_report
-from .results import FAILED, write_rows
-from .thumbnails import Thumbnails
-
-AS_LONG_AS_IT_TAKES = datetime.timedelta(days=365)
+from .pictures import save_picture, to_pillow
+from .record import Journal, Record
+from .report import Thumbnails
 
 
-class ResultWriter(Callback):
-    """Writes every image in the background as soon as its batch is done, then notes it in the journal.
+@dataclass(frozen=True)
+class Result:
+    """An enhanced photograph that is to be written: its record, the photograph as decoded, the result in 8 bits."""
+
+    record: Record
+    before: Decoded
+    after: Image.Image
+
+
+class Background:
+    """One thread that does jobs in the order in which they come.
 
     Args:
-        journal: the journal of the output folder.
-        metadata: whether the results carry EXIF and XMP of the photographs.
-        report: whether to write report.html at the end.
-
-    Raises:
-        UserError: an image cannot be written; or at the end, if any input failed or the run was ended early, so that
-            the command's exit status is not 0.
+        waiting: so many jobs may be unfinished. ``submit`` waits while there are more, which bounds their memory.
     """
 
-    def __init__(self, journal: Journal, metadata: bool = False, report: bool = True) -> None:
-        self.journal, self.metadata, self.report = journal, metadata, report
+    def __init__(self, waiting: int = 2) -> None:
+        self.waiting = waiting
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dlmap-writer")
+        self._jobs: deque[Future[None]] = deque()
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Add a job. Raises the error of an earlier job."""
+        self._jobs.append(self._thread.submit(job))
+        while self._jobs and (len(self._jobs) > self.waiting or self._jobs[0].done()):
+            self._jobs.popleft().result()
+
+    def finish(self) -> None:
+        """Wait for all jobs. Raises the error of the first one that failed."""
+        self.close()
+        while self._jobs:
+            self._jobs.popleft().result()
+
+    def close(self) -> None:
+        """Wait for all jobs and ignore their errors; for use after another error."""
+        self._thread.shutdown(wait=True)
+
+
+class Writer:
+    """Writes results and thumbnails, then adds the records to the journal's part of process ``rank``.
+
+    Args:
+        metadata: whether the results carry EXIF and XMP of the photographs.
+    """
+
+    def __init__(self, journal: Journal, rank: int, metadata: bool) -> None:
+        self.journal, self.rank, self.metadata = journal, rank, metadata
         self._thumbnails = Thumbnails(journal.folder)
-        self._over = False
 
-    def on_predict_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        # after every on_predict_start: the processes meet here, so none begins before all can be told to end
-        self._background = Background()
-        self._everyone: Any = None
-        if trainer.world_size > 1:
-            # processes may finish hours apart, more than the patience of Lightning's own group
-            self._everyone = torch.distributed.new_group(backend="gloo", timeout=AS_LONG_AS_IT_TAKES)
+    def write(self, done: Result | Record) -> None:
+        """Write a result, or only the record of a photograph that failed.
 
-    def on_predict_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        for outcome in outputs:
-            self._background.submit(partial(self._write, trainer.global_rank, outcome))
-
-    def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._background.finish()
-        if trainer.world_size > 1:
-            torch.distributed.barrier(self._everyone)
-        self._over = True
-        if not trainer.is_global_zero:
-            return
-        done = self.journal.merge()
-        write_views(self.journal, self.report)
-        loader: Any = trainer.predict_dataloaders
-        if missing := loader.planned - len(done):
-            raise UserError(
-                f"ended early: {len(done)} photographs are done, {missing} are not; run the same command again to go on"
-            )
-        failed = [entry.row for entry in done if entry.row.status == FAILED]
-        if failed:
-            raise UserError(
-                f"{len(failed)} of {len(done)} images failed, the others are done; see"
-                f" {self.journal.output / 'results.csv'}. First: {failed[0].error}"
-            )
-
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        if hasattr(self, "_background"):
-            self._background.close()
-        if not self._over and trainer.strategy.launcher is not None:
-            # without this process the others could not end: what they have done is in the journal
-            trainer.strategy.launcher.kill(signal.SIGKILL)
-
-    def _write(self, rank: int, outcome: Outcome) -> None:
-        path, entry = self.journal.output / outcome.entry.output, outcome.entry
+        Raises:
+            UserError: the file system refuses.
+        """
+        record = done.record if isinstance(done, Result) else done
+        path = self.journal.output / record.output
         try:
-            if outcome.pictures is not None:
-                entry = self._saved(entry, outcome.pictures, path)
-            self.journal.append(rank, entry)
+            self.journal.append(self.rank, self._saved(done, path) if isinstance(done, Result) else done)
         except OSError as reason:
             raise UserError(
                 f"{path} cannot be written ({reason.strerror}): free the space or allow it, or give another --output;"
                 " then run the same command again to go on"
             ) from reason
 
-    def _saved(self, entry: Entry, pictures: Pictures, path: Path) -> Entry:
-        """Write the pictures. An error of the file system is raised, one of this photograph is its entry's."""
+    def _saved(self, result: Result, path: Path) -> Record:
+        """Write the pictures. An error of the file system is raised; any other one fails this photograph alone."""
+        record, before = result.record, result.before
         try:
-            save_picture(pictures.after, path, pictures.decoded if self.metadata else None)
-            self._thumbnails.save(entry.row.file, pictures.before, pictures.after)
+            save_picture(result.after, path, before if self.metadata else None)
+            self._thumbnails.save(record.file, to_pillow(before.image, before.alpha, before.grey), result.after)
         except (OSError, ValueError, RuntimeError) as reason:
+            # Pillow raises an OSError without a number where a format cannot hold the picture
             if isinstance(reason, OSError) and reason.errno not in (None, errno.ENAMETOOLONG):
                 raise
-            row = replace(entry.row, status=FAILED, error=f"{path.name} cannot be written: {reason}")
-            return replace(entry, row=row)
-        return entry
-
-
-def write_views(journal: Journal, report: bool = True) -> None:
-    """Write results.csv, and report.html if asked for, from the journal."""
-    entries = list(journal.read().values())
-    write_rows(journal.output / "results.csv", [entry.row for entry in entries])
-    if report:
-        write_report(journal.output, entries)
+            return record.failed(f"{path.name} cannot be written: {reason}")
+        return record

@@ -10,7 +10,7 @@ from typing import Literal, cast, get_args
 
 from mslique import UserError
 
-from ..run.pictures import write_csv
+from ..run.files import write_csv
 from .design import Kind
 
 Side = Literal["left", "right"]

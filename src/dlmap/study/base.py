@@ -8,7 +8,7 @@ from typing import Any
 from mslique import UserError, lightning_cli
 
 from ..run.datamodule import PhotoFolderData
-from ..run.plan import Task
+from ..run.record import Record
 from .entries import Entry, quality_of
 
 
@@ -38,10 +38,10 @@ class Base:
     def quality(self) -> Entry:
         return quality_of(self.settings)
 
-    def tasks(self) -> list[Task]:
+    def tasks(self) -> list[Record]:
         """The photographs, and the names of their pictures."""
         data = PhotoFolderData(**{**self.settings["data"]["init_args"], "folder": self.photos, "reference": None})
-        return data.tasks(self.study / "originals", keep_format=False)
+        return data.records(self.study / "originals", keep_format=False)
 
     def check_quality_is_free(self) -> None:
         """Refuse options that set the quality model, which is what the contestants differ in.

@@ -11,8 +11,9 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from mslique import UserError
 
-from ..run.pictures import write_bytes
-from ..run.plan import Task, find
+from ..run.files import write_bytes
+from ..run.plan import find
+from ..run.record import Record
 from . import models
 from .base import Base
 from .definition import FILE, Study
@@ -46,7 +47,7 @@ def create_of_models(base: Base, entries: Mapping[str, Entry], calibrated: bool,
     errors = save_originals(tasks, base.study / "originals")
     if not calibrated:
         entries = _calibrated(base.study, entries)
-    inputs = [(str(task.name), task.output.as_posix()) for task in tasks]
+    inputs = [(task.file, task.output) for task in tasks]
     for name, entry in entries.items():
         config = _config(base.study, name)
         write_bytes(config, overlay(entry).encode())
@@ -73,9 +74,9 @@ def create_of_enhancers(base: Base, folders: Mapping[str, Path], predict: Predic
     errors = save_originals(tasks, base.study / "originals")
     for name, folder in folders.items():
         copies = base.study / "outputs" / name
-        usable = [task for task in tasks if task.output.as_posix() not in errors]
+        usable = [task for task in tasks if task.output not in errors]
         errors |= copy_outputs(folder, usable, base.study / "originals", copies)
-        photos = [photo for task in usable if (photo := task.output.as_posix()) not in errors]
+        photos = [photo for task in usable if (photo := task.output) not in errors]
         if not photos:
             raise UserError(f"no picture in {folder} can be used; first: {next(iter(errors.values()))}")
         options = [*base.options, "--data.folder", str(copies), *EVERY_PHOTO]
@@ -84,7 +85,7 @@ def create_of_enhancers(base: Base, folders: Mapping[str, Path], predict: Predic
     return errors
 
 
-def _begin(base: Base, contestants: Sequence[str], tasks: Sequence[Task], sources: Mapping[str, Any]) -> Study:
+def _begin(base: Base, contestants: Sequence[str], tasks: Sequence[Record], sources: Mapping[str, Any]) -> Study:
     """The study as it will be if nothing fails; a definition that is there keeps its token, question and seed.
 
     Raises:
@@ -92,7 +93,7 @@ def _begin(base: Base, contestants: Sequence[str], tasks: Sequence[Task], source
     """
     # as the file gives it back: tuples are lists there
     details = json.loads(json.dumps({"photos": base.photos, "model": base.settings["model"], **sources}))
-    photos = tuple(task.output.as_posix() for task in tasks)
+    photos = tuple(task.output for task in tasks)
     if not (base.study / FILE).is_file():
         return Study(base.study, tuple(contestants), photos, secrets.token_urlsafe(16), details=details)
     old = Study.load(base.study)

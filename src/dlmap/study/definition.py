@@ -17,7 +17,7 @@ from typing import Any
 
 from mslique import UserError
 
-from ..run.pictures import write_bytes
+from ..run.files import write_bytes
 from .design import ORIGINAL
 
 FILE = "study.json"

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..run.thumbnails import data_uri, shrink, webp
+from ..run.pictures import data_uri, shrink, webp
 from .definition import Study
 from .result import Ranking
 

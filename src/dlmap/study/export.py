@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mslique import UserError
 
-from ..run.pictures import write_csv
+from ..run.files import write_csv
 from .answers import write_answers
 from .definition import Study
 from .store import Store, collected

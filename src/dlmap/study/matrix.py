@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..run.pictures import write_csv
+from ..run.files import write_csv
 
 Array = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from ..run.pictures import write_atomically
+from ..run.files import write_atomically
 from .matrix import Array, Matrix
 
 COLOURS = "PuOr"  # purple is preferred, orange is not: told apart in any colour vision

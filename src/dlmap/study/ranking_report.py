@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from ..run.pictures import write_bytes, write_csv
-from ..run.report import write_page
-from ..run.thumbnails import data_uri
+from ..run.files import write_bytes, write_csv, write_page
+from ..run.pictures import data_uri
 from .definition import Study
 from .examples import examples
 from .figure import draw

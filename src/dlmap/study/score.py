@@ -12,8 +12,7 @@ from tqdm import tqdm
 
 from mslique import UserError, decode_image
 
-from ..run.pictures import write_csv
-from ..run.results import six_digits
+from ..run.files import six_digits, write_csv
 from . import models
 from .create import SAMPLES
 from .definition import Study

@@ -12,28 +12,27 @@ from tqdm import tqdm
 
 from mslique import UserError, decode_image
 
-from ..run.interrupt import SIGNALS
-from ..run.journal import Journal
+from ..run.ending import SIGNALS
 from ..run.pictures import save_picture, to_pillow
-from ..run.plan import Task, find_references
-from ..run.results import OK
+from ..run.plan import find_references
+from ..run.record import OK, Journal, Record
 
 Errors = dict[str, str]
 """Why there is no picture, by photograph."""
 
 
-def save_originals(tasks: Sequence[Task], folder: Path) -> Errors:
+def save_originals(tasks: Sequence[Record], folder: Path) -> Errors:
     """Write the photographs as ``lightning predict`` decodes them: upright, sRGB, transparency as it is."""
     errors = {}
     for task in tqdm(tasks, desc="originals", leave=False, disable=None):
         try:
-            _write_if_new(_decoded(task.source), folder / task.output)
+            _write_if_new(_decoded(Path(task.source)), folder / task.output)
         except UserError as reason:
-            errors[task.output.as_posix()] = str(reason)
+            errors[task.output] = str(reason)
     return errors
 
 
-def copy_outputs(source: Path, tasks: Sequence[Task], originals: Path, target: Path) -> Errors:
+def copy_outputs(source: Path, tasks: Sequence[Record], originals: Path, target: Path) -> Errors:
     """Write the pictures that an enhancer has left in ``source``, found by the photographs' names, as PNG.
 
     They must have the size of the original, beside which observers see them.
@@ -50,7 +49,7 @@ def copy_outputs(source: Path, tasks: Sequence[Task], originals: Path, target: P
             _check_size(path, picture, originals / task.output)
             _write_if_new(picture, target / task.output)
         except UserError as reason:
-            errors[task.output.as_posix()] = str(reason)
+            errors[task.output] = str(reason)
     return errors
 
 
@@ -90,8 +89,8 @@ def errors_of_run(output: Path, photos: Iterable[tuple[str, str]]) -> Errors | N
     for name, photo in photos:
         if name not in entries:
             return None
-        if entries[name].row.status != OK:
-            errors[photo] = entries[name].row.error
+        if entries[name].status != OK:
+            errors[photo] = entries[name].error
     return errors
 
 

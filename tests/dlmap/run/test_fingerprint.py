@@ -1,3 +1,5 @@
+import os
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -6,7 +8,7 @@ import torch
 from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
 
-from dlmap.run.fingerprint import fingerprint
+from dlmap.run.fingerprint import content_key, fingerprint
 
 
 def digest(weight: float = 1.0, precision: str = "32-true", class_path: str = "x", **options: Any) -> str:
@@ -40,3 +42,19 @@ def test_what_changes_the_result_counts(change: dict[str, Any]) -> None:
 
 def test_without_the_command_nothing_is_known() -> None:
     assert fingerprint(SimpleNamespace(callbacks=[])) == ""
+
+
+def test_the_key_changes_with_options_and_files(tmp_path: Path) -> None:
+    (source, reference), times = [tmp_path / "a", tmp_path / "b"], (1_000_000_000, 1_000_000_000)
+    for path in (source, reference):
+        path.write_bytes(b"12")
+        os.utime(path, times)
+    alone, two = (str(source), None), (str(source), str(reference))
+    keys = [content_key("x", *alone), content_key("y", *alone), content_key("x", *two)]
+    os.utime(source, (1_000_000_000, 1_000_000_001))
+    keys.append(content_key("x", *alone))
+    source.write_bytes(b"123")
+    os.utime(source, times)
+    keys.append(content_key("x", *alone))
+    assert len(set(keys)) == 5 and content_key("x", *alone) == keys[-1]
+    assert content_key("", *alone) == "" and content_key("x", str(tmp_path / "gone"), None) == ""

@@ -12,13 +12,13 @@ from PIL import Image
 from toys import photos, predict
 
 from dlmap.run import module
+from dlmap.run.files import read_csv
 from dlmap.run.pictures import save_png
-from dlmap.run.results import read_rows
 from mslique import list_images
 
 
 def rows_of(output: Path) -> dict[str, dict[str, str]]:
-    return {row["file"]: row for row in read_rows(output / "results.csv")}
+    return {row["file"]: row for row in read_csv(output / "results.csv")}
 
 
 def contents(folder: Path) -> dict[str, str]:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dlmap.run.pictures import save_picture, save_png, to_grey, to_pillow, write_atomically
+from dlmap.run.pictures import save_picture, save_png, shrink, to_grey, to_pillow
 from mslique import decode_image
 
 
@@ -13,19 +13,6 @@ def test_png_holds_the_rounded_values(tmp_path: Path) -> None:
     image = torch.tensor([0.0, 0.5, 1.2, 100.4 / 255]).view(1, 2, 2).expand(3, 2, 2)
     save_png(image, tmp_path / "a" / "b.png")
     assert np.asarray(Image.open(tmp_path / "a" / "b.png"))[..., 1].tolist() == [[0, 128], [255, 100]]
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
-    target = tmp_path / "x.csv"
-    target.write_text("old")
-
-    def fail(part: Path) -> None:
-        part.write_text("half")
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        write_atomically(target, fail)
-    assert [p.name for p in tmp_path.iterdir()] == ["x.csv"] and target.read_text() == "old"
 
 
 def test_luma_is_that_of_pillow() -> None:
@@ -75,3 +62,7 @@ def test_metadata_on_request(suffix: str, tmp_path: Path) -> None:
     assert float(back.getexif().get_ifd(0x8769)[0x829A]) == 0.25 and back.info["xmp"] == b"<x>\xc3\xa9</x>"
     save_picture(to_pillow(source.image), path)
     assert 0x0110 not in Image.open(path).getexif() and "xmp" not in Image.open(path).info
+
+
+def test_small_pictures_keep_their_size_and_transparency() -> None:
+    assert shrink(Image.new("LA", (9, 7)), 640).size == (9, 7) and shrink(Image.new("LA", (9, 7)), 640).mode == "RGBA"

@@ -9,8 +9,8 @@ from PIL import Image
 from toys import CONFIG, IN_STAGES, predict
 
 from dlmap import cli
-from dlmap.run.journal import Journal
-from dlmap.run.results import COLUMNS, read_rows
+from dlmap.run.files import read_csv
+from dlmap.run.record import COLUMNS, Journal
 from mslique import lightning_cli, list_images
 
 
@@ -19,9 +19,9 @@ def test_a_folder_is_enhanced(
 ) -> None:
     assert predict(folder, tmp_path / "out", *models) == 0
     assert "photographs: 100%" in (bar := capsys.readouterr().out) and "3/3" in bar
-    rows = read_rows(tmp_path / "out" / "results.csv")
+    rows = read_csv(tmp_path / "out" / "results.csv")
     assert [row["file"] for row in rows] == ["a.png", "b.png", "sub/c.png"]
-    assert list(rows[0]) == COLUMNS
+    assert tuple(rows[0]) == COLUMNS
     for row in rows:
         assert row["status"] == "ok" and row["iterations"] == "2"
         before, after = (Image.open(path / row["file"]) for path in (folder, tmp_path / "out"))
@@ -49,7 +49,7 @@ def test_a_bad_photo_costs_only_itself(
 ) -> None:
     (folder / "bad.jpg").write_bytes(b"not a photo")
     assert predict(folder, tmp_path / "out", *models) == 1
-    rows = {row["file"]: row for row in read_rows(tmp_path / "out" / "results.csv")}
+    rows = {row["file"]: row for row in read_csv(tmp_path / "out" / "results.csv")}
     assert rows["bad.jpg"]["status"] == "failed" and "cannot be decoded" in rows["bad.jpg"]["error"]
     assert sum(row["status"] == "ok" for row in rows.values()) == 3
     assert len(list_images(tmp_path / "out")) == 3
@@ -59,16 +59,16 @@ def test_a_bad_photo_costs_only_itself(
 
 def test_the_short_form_and_a_single_file(folder: Path, tmp_path: Path, models: list[str]) -> None:
     assert cli.main(["enhance", str(folder / "sub" / "c.png"), str(tmp_path / "out"), *models]) == 0
-    assert [row["file"] for row in read_rows(tmp_path / "out" / "results.csv")] == ["c.png"]
+    assert [row["file"] for row in read_csv(tmp_path / "out" / "results.csv")] == ["c.png"]
 
 
 def test_rows_and_report_tell_stages_apart(folder: Path, tmp_path: Path, models: list[str]) -> None:
     assert predict(folder, tmp_path, *models, IN_STAGES) == 0
-    for row in read_rows(tmp_path / "results.csv"):
+    for row in read_csv(tmp_path / "results.csv"):
         assert (row["status"], row["iterations"], row["stages"]) == ("ok", "3", "2 + 1")
         assert float(row["quality_after"]) != float(row["quality_before"])
-    entries = Journal(tmp_path).read().values()
-    assert all(entry.stages == [3, 2] and len(entry.quality) == 5 for entry in entries)
+    records = Journal(tmp_path).read().values()
+    assert all(record.stages == [3, 2] and len(record.curves["quality"]) == 5 for record in records)
     assert '"stages": [3, 2]' in (tmp_path / "report.html").read_text()
 
 
@@ -76,7 +76,7 @@ def test_the_quality_after_is_that_of_the_file(folder: Path, tmp_path: Path, mod
     """Not that of the numbers before they were rounded to 8 bits; asked of the file itself, by another run."""
     assert predict(folder, tmp_path / "out", *models) == 0
     assert predict(tmp_path / "out", tmp_path / "again", *models, "--model.ascent.iterations=0") == 0
-    first, again = (read_rows(tmp_path / name / "results.csv") for name in ("out", "again"))
+    first, again = (read_csv(tmp_path / name / "results.csv") for name in ("out", "again"))
     for one, other in zip(first, again, strict=True):
         assert float(one["quality_after"]) == pytest.approx(float(other["quality_before"]), abs=1e-3)
 
@@ -85,7 +85,7 @@ def test_a_photograph_that_gains_too_little_comes_back_as_it_was(
     folder: Path, tmp_path: Path, models: list[str]
 ) -> None:
     assert predict(folder, tmp_path, *models, "--model.ascent.margin=1000") == 0
-    for row in read_rows(tmp_path / "results.csv"):
+    for row in read_csv(tmp_path / "results.csv"):
         assert np.array_equal(
             np.asarray(Image.open(folder / row["file"])), np.asarray(Image.open(tmp_path / row["file"]))
         )

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 from toys import CONFIG, IN_STAGES, photos, predict
 
+from dlmap.run.files import read_csv
 from dlmap.run.pictures import save_png
-from dlmap.run.results import read_rows
 from mslique import list_images
 
 COUNT = 41
@@ -64,7 +64,7 @@ def wait_for(count: int, output: Path) -> None:
 def check_complete(output: Path, plain: Path) -> None:
     names = [f"{k:02d}.png" for k in range(COUNT)]
     assert [path.name for path in list_images(output)] == names
-    rows = read_rows(output / "results.csv")
+    rows = read_csv(output / "results.csv")
     assert [row["file"] for row in rows] == names and {row["status"] for row in rows} == {"ok"}
     for name in names:
         ours, theirs = (np.asarray(Image.open(path / name)).astype(int) for path in (output, plain))
@@ -186,7 +186,7 @@ def test_told_to_end_it_ends_cleanly(
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1, errors
     assert "run the same command again to go on" in errors and "Traceback" not in errors
-    rows = read_rows(tmp_path / "results.csv")
+    rows = read_csv(tmp_path / "results.csv")
     assert 3 <= len(rows) < COUNT and {row["status"] for row in rows} == {"ok"}
     assert [row["file"] for row in rows] == [path.name for path in list_images(tmp_path)]
     assert (tmp_path / "report.html").is_file()

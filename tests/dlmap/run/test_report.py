@@ -1,6 +1,9 @@
+import base64
+import io
 import json
 import re
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +13,9 @@ from PIL import Image
 from playwright.sync_api import Browser, expect
 
 from dlmap.run import report
-from dlmap.run.journal import Entry, Journal
-from dlmap.run.results import Row
-from dlmap.run.thumbnails import MANY, Thumbnails
-from mslique import UserError
+from dlmap.run.record import Journal, Record
+from dlmap.run.report import MANY, Thumbnails
+from mslique import UserError, list_images
 
 HOSTILE = "</script><script>document.title='broken in'</script><img src=x onerror=alert(1)>\n\udcff.png"
 
@@ -22,12 +24,15 @@ def fill(output: Path, names: list[str]) -> None:
     journal = Journal(output)
     thumbnails = Thumbnails(journal.folder)
     for k, name in enumerate(names):
-        row = Row(name, "ok", 2.0, 2, 30.0 + k, 41.0 - k, 0.01)
         thumbnails.save(name, Image.new("L", (800, 600), 60), Image.new("RGBA", (800, 600), "red"))
-        journal.append(
-            0, Entry(row, f"below/{name}", "k", [30.0, float("nan"), 41.0], [0.0, 0.0, 0.01], [30.0, 35.0, 40])
-        )
-    journal.append(0, Entry(Row("broken.jpg", "failed", error="no photo"), "broken.png"))
+        record = done(name, f"below/{name}", quality_before=30.0 + k, quality_after=41.0 - k)
+        curves = {"quality": [30.0, float("nan"), 41.0], "fidelity": [0.0, 0.0, 0.01], "objective": [30.0, 35.0, 40.0]}
+        journal.append(0, replace(record, curves=curves))
+    journal.append(0, Record("broken.jpg", "broken.png").failed("no photo"))
+
+
+def done(name: str, output: str, **quality: float) -> Record:
+    return Record(name, output, status="ok", seconds=2.0, iterations=2, fidelity=0.01, **quality)  # type: ignore[arg-type]
 
 
 def data_of(page: Path) -> dict[str, Any]:
@@ -64,26 +69,43 @@ def test_many_photographs_have_smaller_pictures(tmp_path: Path, monkeypatch: pyt
     assert MANY > 3 and report.report(tmp_path).stat().st_size < large
 
 
-def test_lists_may_come_piece_by_piece(tmp_path: Path) -> None:
-    template, page = tmp_path / "template.html", tmp_path / "page.html"
-    template.write_text('<script type="application/json" id="data">HERE</script>')
-    report.write_page(page, template, "HERE", {"none": iter(()), "some": iter([{"a": "<"}, None]), "text": "é"})
-    assert data_of(page) == {"none": [], "some": [{"a": "<"}, None], "text": "é"}
-
-
 def test_memory_does_not_grow_with_the_page(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     thumbnails = Thumbnails(Journal(tmp_path).folder)
     for k in range(40):
         noise = Image.fromarray(rng.integers(0, 256, (200, 300, 3), dtype=np.uint8))
         thumbnails.save(f"{k}.png", noise, noise)
-        Journal(tmp_path).append(0, Entry(Row(f"{k}.png", "ok", 2.0, 2, 30.0, 41.0, 0.01), f"{k}.png"))
+        Journal(tmp_path).append(0, done(f"{k}.png", f"{k}.png", quality_before=30.0, quality_after=41.0))
     report.report(tmp_path)  # what a first call sets up is not counted
     tracemalloc.start()
     page = report.report(tmp_path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert page.stat().st_size > 2e6 and peak < page.stat().st_size / 4
+
+
+def decode(uri: str) -> Image.Image:
+    head, data = uri.split(",")
+    assert head == "data:image/webp;base64"
+    return Image.open(io.BytesIO(base64.b64decode(data)))
+
+
+@pytest.mark.parametrize(("many", "size"), [(False, (640, 320)), (True, (320, 160))])
+def test_both_pictures_come_back_small(many: bool, size: tuple[int, int], tmp_path: Path) -> None:
+    thumbnails = Thumbnails(tmp_path)
+    thumbnails.save("a\n\udcff.png", Image.new("L", (1000, 500), 100), Image.new("RGB", (1000, 500), "red"))
+    uris = thumbnails.as_uris("a\n\udcff.png", many)
+    assert uris is not None and thumbnails.as_uris("other", many) is None
+    before, after = map(decode, uris)
+    assert before.size == after.size == size
+    assert before.convert("RGB").getpixel((9, 9)) == pytest.approx((100, 100, 100), abs=2)
+    assert after.convert("RGB").getpixel((9, 9)) == pytest.approx((255, 0, 0), abs=4)
+
+
+def test_they_are_not_taken_for_photographs(tmp_path: Path) -> None:
+    Thumbnails(tmp_path).save("a", Image.new("L", (8, 8)), Image.new("L", (8, 8)))
+    with pytest.raises(UserError, match="holds no image"):
+        list_images(tmp_path)
 
 
 def test_an_empty_folder_is_said_so(tmp_path: Path) -> None:

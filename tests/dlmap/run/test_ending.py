@@ -2,24 +2,26 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from dlmap.run.interrupt import Stop, StopCleanly
+from dlmap.run.ending import StopCleanly
+from dlmap.run.run import Run
 
 
-def test_signals_set_the_flag_and_reach_the_other_processes(capfd: pytest.CaptureFixture[str]) -> None:
+def test_signals_set_the_flag_and_reach_the_other_processes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     sent: list[int] = []
     launcher = SimpleNamespace(kill=sent.append)
     trainer = SimpleNamespace(strategy=SimpleNamespace(launcher=launcher), is_global_zero=True)
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-    stop = Stop()
-    callback = StopCleanly(stop)
+    run = Run(tmp_path)
+    callback = StopCleanly(run)
     callback.on_predict_start(trainer, None)  # type: ignore[arg-type]
     try:
         os.kill(os.getpid(), signal.SIGINT)
-        assert stop.told and sent == [signal.SIGTERM]
+        assert run.told_to_stop and sent == [signal.SIGTERM]
         assert "stopping after the photographs in flight" in capfd.readouterr().err
         os.kill(os.getpid(), signal.SIGTERM)
         with pytest.raises(KeyboardInterrupt):
@@ -29,16 +31,16 @@ def test_signals_set_the_flag_and_reach_the_other_processes(capfd: pytest.Captur
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
 
 
-def test_signals_that_interrupt_each_other_do_no_harm() -> None:
+def test_signals_that_interrupt_each_other_do_no_harm(tmp_path: Path) -> None:
     trainer = SimpleNamespace(strategy=SimpleNamespace(launcher=None), is_global_zero=False)
-    stop = Stop()
-    callback = StopCleanly(stop)
+    run = Run(tmp_path)
+    callback = StopCleanly(run)
     callback.on_predict_start(trainer, None)  # type: ignore[arg-type]
     code = "import os, sys\nfor _ in range(20000): os.kill(int(sys.argv[1]), 15)"
     try:
         sender = subprocess.Popen([sys.executable, "-c", code, str(os.getpid())])
         while sender.poll() is None:
-            stop.told = False  # as if each were the first
+            run.told_to_stop = False  # as if each were the first
     finally:
         callback.on_predict_end(trainer, None)  # type: ignore[arg-type]
     assert sender.returncode == 0

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from dlmap.run.background import Background
+from dlmap.run.writer import Background
 
 
 def test_jobs_run_in_order_beside_the_main_thread() -> None:

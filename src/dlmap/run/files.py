@@ -1,0 +1,96 @@
+"""Files that are complete or not there at all: bytes, tables and pages."""
+
+import csv
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a hidden file beside ``path``, then rename it to ``path``.
+
+    Folders that are missing are made. After an error, the old file is still there and the hidden file is gone.
+
+    Raises:
+        OSError: the file system refuses.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # the hidden name is a digest, because the name itself may already have the greatest length
+    part = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}.part")
+    try:
+        write(part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data``, atomically."""
+
+    def write(part: Path) -> None:
+        part.write_bytes(data)
+
+    write_atomically(path, write)
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table, atomically; a value None gives an empty cell."""
+
+    def write(part: Path) -> None:
+        # a file name that is not valid UTF-8 is written as its own bytes
+        with part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+            table = csv.writer(file)
+            table.writerow(columns)
+            table.writerows(rows)
+
+    write_atomically(path, write)
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The rows of a table by their columns; all values are text."""
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        return list(csv.DictReader(file))
+
+
+def six_digits(value: object) -> object:
+    """A float as text with six significant digits; any other value unchanged."""
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def write_page(path: Path, template: Traversable, place: str, data: dict[str, Any]) -> None:
+    """Write an HTML page, atomically: the template with ``data`` as JSON at ``place``, inside a script element.
+
+    Iterators among the values of ``data`` become lists. They are written one item at a time, so that the page is never
+    in memory as a whole.
+    """
+    head, tail = template.read_text(encoding="utf-8").split(place)
+
+    def write(part: Path) -> None:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(head)
+            # only "<" could end the script element; its escape is the same JSON
+            file.writelines(piece.replace("<", "\\u003c") for piece in _json(data))
+            file.write(tail)
+
+    write_atomically(path, write)
+
+
+def _json(data: dict[str, Any]) -> Iterator[str]:
+    """The JSON of ``data`` in pieces."""
+    opening = "{"
+    for key, value in data.items():
+        yield f"{opening}{json.dumps(key)}:"
+        if isinstance(value, Iterator):
+            comma = "["
+            for one in value:
+                yield comma + json.dumps(one, allow_nan=False)
+                comma = ","
+            yield "]" if comma == "," else "[]"
+        else:
+            yield json.dumps(value, allow_nan=False)
+        opening = ","
+    yield "}"
