@@ -26,8 +26,12 @@ class Photo:
     reference: Tensor | None = None
 
 
-class PhotoBatches(Dataset[list[Photo | Record]]):
-    """Batches of photographs, decoded when asked for. One that cannot be read is a record that says why."""
+Batch = list[Photo | Record]
+"""A photograph that cannot be read is here only a record, which says why."""
+
+
+class PhotoBatches(Dataset[Batch]):
+    """Batches of photographs, decoded when asked for."""
 
     def __init__(self, batches: list[list[Record]]) -> None:
         self.batches = batches
@@ -35,7 +39,7 @@ class PhotoBatches(Dataset[list[Photo | Record]]):
     def __len__(self) -> int:
         return len(self.batches)
 
-    def __getitem__(self, index: int) -> list[Photo | Record]:
+    def __getitem__(self, index: int) -> Batch:
         return [_load(record) for record in self.batches[index]]
 
 
@@ -69,7 +73,7 @@ class StoppableBatches:
     def __len__(self) -> int:
         return len(self._loader)
 
-    def __iter__(self) -> Iterator[list[Photo | Record]]:
+    def __iter__(self) -> Iterator[Batch]:
         for batch in self._loader:
             if self._run.told_to_stop:
                 return
@@ -152,8 +156,12 @@ class PhotoFolderData(L.LightningDataModule):
         records = check_outputs(self.root, chosen, output)[: self.limit]
         if self.reference is None:
             return records
+        missing = "has no reference of the same name, or several that differ in the suffix"
         references = find_references(self.reference, records)
-        return [_referring(record, path) for record, path in zip(records, references, strict=True)]
+        return [
+            replace(record, reference=str(path)) if path else record.failed(f"{record.file} {missing}")
+            for record, path in zip(records, references, strict=True)
+        ]
 
     def predict_dataloader(self) -> StoppableBatches:
         trainer, run = self.trainer, self.run
@@ -167,13 +175,5 @@ class PhotoFolderData(L.LightningDataModule):
         mine = run.begin(batches, trainer.global_rank, trainer.world_size)
         return StoppableBatches(PhotoBatches(mine), self.num_workers, run)
 
-    def transfer_batch_to_device(
-        self, batch: list[Photo | Record], device: torch.device, dataloader_idx: int
-    ) -> list[Photo | Record]:
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         return batch  # the module moves the stacks that it makes of photographs of equal size
-
-
-def _referring(record: Record, reference: Path | None) -> Record:
-    if reference is None:
-        return record.failed(f"{record.file} has no reference of the same name, or several that differ in the suffix")
-    return replace(record, reference=str(reference))

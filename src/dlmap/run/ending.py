@@ -23,64 +23,29 @@ do, and does not see the death of the parent."""
 A_YEAR = datetime.timedelta(days=365)
 
 
-class StopCleanly(Callback):
-    """SIGTERM and Ctrl-C stop the run, in all processes, after the photographs in flight; a second Ctrl-C at once.
+class Ending(Callback):
+    """Ends a run in all its processes: when all photographs are done, when told to stop, and after an error.
 
-    Lightning's own handlers do not serve here. Its predict loop does not look at their flag, and the handler of SIGTERM
-    enters a collective operation, which never ends while another process is in a different one.
+    SIGTERM and Ctrl-C stop the run after the photographs in flight, a second Ctrl-C at once. Lightning's own handlers
+    do not serve here: its predict loop does not look at their flag, and the handler of SIGTERM enters a collective
+    operation, which never ends while another process is in a different one.
     """
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self._before: dict[signal.Signals, Any] = {}
-
-    def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return  # only the main thread may handle signals
-
-        def handle(signum: int, frame: FrameType | None) -> None:
-            if self.run.told_to_stop:
-                if signum == signal.SIGINT:
-                    raise KeyboardInterrupt
-                return
-            self.run.told_to_stop = True
-            if trainer.strategy.launcher is not None:
-                trainer.strategy.launcher.kill(signal.SIGTERM)
-            if trainer.is_global_zero:
-                # not sys.stderr: the signal may have come in the middle of a write to it
-                os.write(2, b"\nstopping after the photographs in flight (Ctrl-C again: at once)\n")
-
-        self._before = {number: signal.signal(number, handle) for number in SIGNALS}
-
-    def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._restore()
-
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        self._restore()
-
-    def _restore(self) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before = {}
-
-
-class EndTogether(Callback):
-    """The last process concludes the run; if a process dies, the others end too and do not wait for it for ever.
-
-    It comes before :class:`StopCleanly`, which restores the signal handlers when the run is concluded.
-    """
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self._watched = threading.Event()  # set when a process may end without harm to the others
+        self._handlers: dict[signal.Signals, Any] = {}  # those that were there before
+        self._unwatched = threading.Event()  # from here on a process may end before the others
+        self._meet: Callable[[], object] = lambda: None  # waits for all processes
         self._all_finished = False
-        self._meet: Callable[[], object] = lambda: None  # wait for all processes
 
     def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         children: Sequence[subprocess.Popen[bytes]] = getattr(trainer.strategy.launcher, "procs", [])
         parent = os.getppid() if trainer.local_rank > 0 else None
         if children or parent is not None:
-            threading.Thread(target=self._watch, args=(children, parent), daemon=True, name="dlmap-together").start()
+            threading.Thread(target=self._watch, args=(children, parent), daemon=True, name="dlmap-watch").start()
+        if threading.current_thread() is threading.main_thread():  # no other thread may handle signals
+            handle = partial(self._handle, trainer)
+            self._handlers = {number: signal.signal(number, handle) for number in SIGNALS}
 
     def on_predict_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         # The processes meet here, after every on_predict_start: none begins before all of them can be told to stop.
@@ -95,20 +60,39 @@ class EndTogether(Callback):
         self._all_finished = True
         if trainer.is_global_zero:
             self.run.conclude()
+        self._restore_handlers()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        self._watched.set()
+        self._unwatched.set()  # before the others are killed, which is no death to report
         self.run.close()
         if not self._all_finished and trainer.strategy.launcher is not None:
             # the others would wait for this process for ever; what they have done is in the journal
             trainer.strategy.launcher.kill(signal.SIGKILL)
+        self._restore_handlers()
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        self._watched.set()
+        self._unwatched.set()
+
+    def _handle(self, trainer: L.Trainer, number: int, frame: FrameType | None) -> None:
+        if self.run.told_to_stop:
+            if number == signal.SIGINT:
+                raise KeyboardInterrupt
+            return
+        self.run.told_to_stop = True
+        if trainer.strategy.launcher is not None:
+            trainer.strategy.launcher.kill(signal.SIGTERM)
+        if trainer.is_global_zero:
+            # not sys.stderr: the signal may have come in the middle of a write to it
+            os.write(2, b"\nstopping after the photographs in flight (Ctrl-C again: at once)\n")
+
+    def _restore_handlers(self) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
 
     def _watch(self, children: Sequence["subprocess.Popen[bytes]"], parent: int | None) -> None:
-        """Look at the processes that this one launched, or at the one that launched it, until they may end."""
-        while not self._watched.wait(SECONDS):
+        """Watch the processes that this one launched, or the one that launched it; end if one of them dies."""
+        while not self._unwatched.wait(SECONDS):
             if parent is not None and os.getppid() != parent:
                 os._exit(1)
             dead = [rank for rank, child in enumerate(children, start=1) if child.poll() not in (None, 0)]

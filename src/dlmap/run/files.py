@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a hidden file beside ``path``, then rename it to ``path``.
 
     Folders that are missing are made. After an error, the old file is still there and the hidden file is gone.
@@ -30,11 +30,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write ``data``, atomically."""
-
-    def write(part: Path) -> None:
-        part.write_bytes(data)
-
-    write_atomically(path, write)
+    write_atomically(path, lambda part: part.write_bytes(data))
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -81,16 +77,13 @@ def write_page(path: Path, template: Traversable, place: str, data: dict[str, An
 
 def _json(data: dict[str, Any]) -> Iterator[str]:
     """The JSON of ``data`` in pieces."""
-    opening = "{"
-    for key, value in data.items():
-        yield f"{opening}{json.dumps(key)}:"
+    for k, (key, value) in enumerate(data.items()):
+        yield f"{',' if k else '{'}{json.dumps(key)}:"
         if isinstance(value, Iterator):
-            comma = "["
-            for one in value:
-                yield comma + json.dumps(one, allow_nan=False)
-                comma = ","
-            yield "]" if comma == "," else "[]"
+            yield "["
+            for n, item in enumerate(value):
+                yield f"{',' if n else ''}{json.dumps(item, allow_nan=False)}"
+            yield "]"
         else:
             yield json.dumps(value, allow_nan=False)
-        opening = ","
     yield "}"

@@ -46,11 +46,14 @@ class MemoryGuard:
         while len(results) < len(items):
             rest = items[len(results) :]
             part = rest[: self._most.get(size, len(rest))]
-            done = _attempt(work, part)
-            if done is None:
-                self._make_room(size, len(part))
-            else:
-                results += done
+            try:
+                results += work(part)
+                continue
+            except (RuntimeError, MemoryError) as reason:  # torch.OutOfMemoryError is a RuntimeError
+                if not _is_out_of_memory(reason):
+                    raise
+            # here, after the except block, nothing refers to the exception, whose frames hold the tensors
+            self._make_room(size, len(part))
         return results
 
     def note(self, size: Hashable) -> str:
@@ -61,7 +64,7 @@ class MemoryGuard:
         return "; ".join(notes)
 
     def _make_room(self, size: Hashable, count: int) -> None:
-        gc.collect()  # the frames of the exception hold the tensors
+        gc.collect()  # the exception and its frames may refer to one another
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         if self.keep_nothing():
@@ -75,16 +78,6 @@ class MemoryGuard:
                 "memory does not suffice for this photograph, alone and with the smallest tiles: give it a machine with"
                 " more memory, or make it smaller"
             )
-
-
-def _attempt(work: Callable[[Sequence[Item]], list[Result]], part: Sequence[Item]) -> list[Result] | None:
-    """The results, or None if memory ran out."""
-    try:
-        return work(part)
-    except (RuntimeError, MemoryError) as reason:  # torch.OutOfMemoryError is a RuntimeError
-        if not _is_out_of_memory(reason):
-            raise
-        return None
 
 
 def _is_out_of_memory(reason: BaseException) -> bool:

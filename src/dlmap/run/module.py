@@ -20,7 +20,7 @@ from ..domain import NotInverted
 from ..objective import MAPObjective
 from ..prior import DiffusionPrior
 from .datamodule import Photo, PhotoFolderData
-from .ending import EndTogether, StopCleanly
+from .ending import Ending
 from .fingerprint import fingerprint
 from .memory import MemoryGuard
 from .pictures import to_grey, to_pillow
@@ -63,7 +63,7 @@ class MAPEnhancer(L.LightningModule):
         self._inverts = False
 
     def configure_callbacks(self) -> list[Callback]:
-        return [EndTogether(self.run), StopCleanly(self.run)]
+        return [Ending(self.run)]
 
     def prepare_data(self) -> None:
         self.run.check_output()
@@ -115,16 +115,17 @@ class MAPEnhancer(L.LightningModule):
         images = torch.stack([photo.decoded.image for photo in photos]).to(self.device)
         references = [photo.reference for photo in photos if photo.reference is not None]
         reference = torch.stack(references).to(self.device) if references else None
-        found = self._ascend(images, reference)
-        grey = [to_grey(r.image) if p.decoded.grey else r.image for r, p in zip(found, photos, strict=True)]
-        after = [image.mul(255).round() / 255 for image in grey]  # the values in the file are those that are scored
+        enhanced = self._ascend(images, reference)
+        # what is scored are the values in the file, which has 8 bits and, of a grey photograph, one channel
+        grey = [to_grey(e.image) if p.decoded.grey else e.image for e, p in zip(enhanced, photos, strict=True)]
+        after = torch.stack(grey).mul_(255).round_().div_(255)
         with torch.no_grad():
-            before = self.objective.quality(images).tolist()
-            final = self.objective(torch.stack(after).to(self.device), images if reference is None else reference)
-        scores = zip(before, final.quality.tolist(), final.fidelity.tolist(), strict=True)
+            before = self.objective.quality(images)
+            final = self.objective(after.to(self.device), images if reference is None else reference)
         seconds = (time.perf_counter() - start) / len(photos)
-        parts = zip(photos, found, after, scores, strict=True)
-        return [_result(photo, one, image, (seconds, *three)) for photo, one, image, three in parts]
+        columns = zip(before.tolist(), final.quality.tolist(), final.fidelity.tolist(), strict=True)
+        parts = zip(photos, enhanced, after, columns, strict=True)
+        return [_result(photo, one, image, seconds, *scores) for photo, one, image, scores in parts]
 
     def _ascend(self, images: Tensor, reference: Tensor | None) -> list[Enhanced]:
         """:func:`dlmap.enhance` under a progress bar."""
@@ -138,20 +139,21 @@ class MAPEnhancer(L.LightningModule):
             return enhance(images, self.prior, self.objective, self.stages, progress, reference)
 
 
-def _result(photo: Photo, found: Enhanced, image: Tensor, measured: tuple[float, float, float, float]) -> Result:
-    """``image`` (3, H, W) in [0, 1] is to be written; ``measured``: seconds, quality before and after, fidelity."""
-    seconds, before, after, fidelity = measured
+def _result(
+    photo: Photo, enhanced: Enhanced, image: Tensor, seconds: float, before: float, after: float, fidelity: float
+) -> Result:
+    """The result with the picture ``image`` (3, H, W) in [0, 1] and its scores."""
     record = replace(
         photo.record,
         status=OK,
         seconds=seconds,
-        iterations=found.iterations,
+        iterations=enhanced.iterations,
         quality_before=before,
         quality_after=after,
         fidelity=fidelity,
-        stages=list(found.stages),
-        curves={"quality": found.quality, "fidelity": found.fidelity, "objective": found.objective},
+        stages=list(enhanced.stages),
+        curves={"quality": enhanced.quality, "fidelity": enhanced.fidelity, "objective": enhanced.objective},
     )
     decoded = photo.decoded
     picture = to_pillow(image, decoded.alpha, decoded.grey)
-    return Result(record.noted(decoded.note, found.note), decoded, picture)
+    return Result(record.noted(decoded.note, enhanced.note), decoded, picture)

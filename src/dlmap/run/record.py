@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .files import six_digits, write_atomically, write_csv
+from .files import six_digits, write_bytes, write_csv
 
 OK, FAILED = "ok", "failed"
 COLUMNS = (
@@ -100,8 +100,7 @@ class Journal:
         parts = self._parts()
         moved = [record for part in parts for record in _records(part)]
         if parts:
-            records = self.read()
-            write_atomically(self.path, lambda path: _write(path, records.values()))
+            write_bytes(self.path, "".join(map(_line, self.read().values())).encode())
             for part in parts:
                 part.unlink()
         return moved
@@ -121,11 +120,6 @@ class Journal:
 
 def _line(record: Record) -> str:
     return json.dumps(dataclasses.asdict(record)) + "\n"
-
-
-def _write(path: Path, records: Iterable[Record]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.writelines(map(_line, records))
 
 
 def _records(path: Path) -> Iterator[Record]:

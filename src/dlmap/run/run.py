@@ -14,14 +14,14 @@ from .fingerprint import content_key
 from .plan import make_batches
 from .record import FAILED, Journal, Record, write_results
 from .report import write_report
-from .writer import Background, Result, Writer
+from .writer import Background, Result, write
 
 
 class Run:
     """Owns what is to be done, what was done, and what is written; every process has one.
 
     The module (:class:`dlmap.run.module.MAPEnhancer`) makes it and hands it every result. The data module asks it for
-    the batches. The callbacks of :mod:`dlmap.run.ending` tell it to stop and let it conclude.
+    the batches. The callback (:class:`dlmap.run.ending.Ending`) tells it to stop and to conclude.
 
     Args:
         output: folder for the results.
@@ -81,7 +81,8 @@ class Run:
         """Begin the work of process ``rank``; returns its batches of those of all processes."""
         mine = list(batches[rank::processes])
         self.planned, self.share = sum(map(len, batches)), sum(map(len, mine))
-        self._background, self._writer = Background(), Writer(self.journal, rank, self.metadata)
+        self._background = Background()
+        self._write = partial(write, journal=self.journal, rank=rank, metadata=self.metadata)
         return mine
 
     def finish(self, done: Result | Record) -> None:
@@ -92,7 +93,7 @@ class Run:
         """
         if self._background is None:
             raise RuntimeError("call begin() before finish()")
-        self._background.submit(partial(self._writer.write, done))
+        self._background.submit(partial(self._write, done))
 
     def wait(self) -> None:
         """Wait until all is written. Raises UserError if a result could not be."""

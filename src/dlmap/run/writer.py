@@ -18,11 +18,11 @@ from .report import Thumbnails
 
 @dataclass(frozen=True)
 class Result:
-    """An enhanced photograph that is to be written: its record, the photograph as decoded, the result in 8 bits."""
+    """What is to be written of an enhanced photograph: its record and, in 8 bits, its picture."""
 
     record: Record
-    before: Decoded
-    after: Image.Image
+    photo: Decoded
+    picture: Image.Image
 
 
 class Background:
@@ -54,42 +54,38 @@ class Background:
         self._thread.shutdown(wait=True)
 
 
-class Writer:
-    """Writes results and thumbnails, then adds the records to the journal's part of process ``rank``.
+def write(done: Result | Record, journal: Journal, rank: int, metadata: bool) -> None:
+    """Write a result and its thumbnails; then add the record to the journal's part of process ``rank``.
 
     Args:
-        metadata: whether the results carry EXIF and XMP of the photographs.
+        done: the result or, of a photograph that failed, only its record.
+        metadata: whether the result carries EXIF and XMP of the photograph.
+
+    Raises:
+        UserError: the file system refuses.
     """
+    record = done if isinstance(done, Record) else done.record
+    path = journal.output / record.output
+    try:
+        if isinstance(done, Result):
+            record = _saved(done, path, Thumbnails(journal.folder), metadata)
+        journal.append(rank, record)
+    except OSError as reason:
+        raise UserError(
+            f"{path} cannot be written ({reason.strerror}): free the space or allow it, or give another --output;"
+            " then run the same command again to go on"
+        ) from reason
 
-    def __init__(self, journal: Journal, rank: int, metadata: bool) -> None:
-        self.journal, self.rank, self.metadata = journal, rank, metadata
-        self._thumbnails = Thumbnails(journal.folder)
 
-    def write(self, done: Result | Record) -> None:
-        """Write a result, or only the record of a photograph that failed.
-
-        Raises:
-            UserError: the file system refuses.
-        """
-        record = done.record if isinstance(done, Result) else done
-        path = self.journal.output / record.output
-        try:
-            self.journal.append(self.rank, self._saved(done, path) if isinstance(done, Result) else done)
-        except OSError as reason:
-            raise UserError(
-                f"{path} cannot be written ({reason.strerror}): free the space or allow it, or give another --output;"
-                " then run the same command again to go on"
-            ) from reason
-
-    def _saved(self, result: Result, path: Path) -> Record:
-        """Write the pictures. An error of the file system is raised; any other one fails this photograph alone."""
-        record, before = result.record, result.before
-        try:
-            save_picture(result.after, path, before if self.metadata else None)
-            self._thumbnails.save(record.file, to_pillow(before.image, before.alpha, before.grey), result.after)
-        except (OSError, ValueError, RuntimeError) as reason:
-            # Pillow raises an OSError without a number where a format cannot hold the picture
-            if isinstance(reason, OSError) and reason.errno not in (None, errno.ENAMETOOLONG):
-                raise
-            return record.failed(f"{path.name} cannot be written: {reason}")
-        return record
+def _saved(result: Result, path: Path, thumbnails: Thumbnails, metadata: bool) -> Record:
+    """Write the pictures. An error of the file system is raised; any other one fails this photograph alone."""
+    record, photo = result.record, result.photo
+    try:
+        save_picture(result.picture, path, photo if metadata else None)
+        thumbnails.save(record.file, to_pillow(photo.image, photo.alpha, photo.grey), result.picture)
+    except (OSError, ValueError, RuntimeError) as reason:
+        # Pillow raises an OSError without a number where a format cannot hold the picture
+        if isinstance(reason, OSError) and reason.errno not in (None, errno.ENAMETOOLONG):
+            raise
+        return record.failed(f"{path.name} cannot be written: {reason}")
+    return record
