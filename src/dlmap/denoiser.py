@@ -1,12 +1,10 @@
 """The network of a diffusion model as a noise prediction: precision, conditioning, tiles."""
 
 import math
-import time
 
 import torch
 import torch.nn.functional as F
 from diffusers import UNet2DConditionModel, UNet2DModel
-from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 
 from mslique import UserError
@@ -67,7 +65,8 @@ class Denoiser(nn.Module):
         condition: prompt of a conditional U-Net, else None.
         patch: side of the patches, 1 for latents and for plain pixels.
         tile: side of a tile in ``margin``s; larger latents are predicted in overlapping tiles. None: never.
-        compile: whether ``torch.compile`` makes faster code for the U-Net; the time that takes is logged.
+        compile: whether ``torch.compile`` makes faster code for the U-Net, which takes minutes for every new
+            size.
 
     Raises:
         UserError: unknown precision or prediction type.
@@ -101,7 +100,6 @@ class Denoiser(nn.Module):
         self.unet = frozen.to(memory_format=torch.channels_last)
         if compile:
             self.unet.compile()
-        self._compiled: set[tuple[torch.Size, bool]] | None = set() if compile else None
         # a number would be copied to the device, and compiled for, at every call
         self.register_buffer("timesteps", torch.tensor(schedule.timesteps), persistent=False)
         embedding = None if condition is None else condition.embedding.to(self.dtype)
@@ -173,10 +171,5 @@ class Denoiser(nn.Module):
         return without + self.guidance_scale * (given - without)
 
     def _call(self, x: Tensor, timestep: Tensor, **condition: Tensor) -> Tensor:
-        key, start = (x.shape, torch.is_grad_enabled()), time.perf_counter()
         out: Tensor = self.unet(x, timestep, **condition).sample
-        if self._compiled is not None and key not in self._compiled:
-            self._compiled.add(key)
-            kind = "with" if key[1] else "without"
-            rank_zero_info(f"torch.compile: {time.perf_counter() - start:.0f} s for {tuple(x.shape)} {kind} gradient")
         return out

@@ -8,7 +8,6 @@ from mslique import UserError
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"domain": "noise"}, "ascent.domain must be one of latent, pixel, bands, got 'noise'"),
         ({"iterations": -1}, "ascent.iterations must be at least 0"),
         ({"momentum": 1.0}, "ascent.momentum must be at least 0 and below 1"),
         ({"margin": -1.0}, "ascent.margin must be at least 0"),

@@ -1,5 +1,7 @@
 """What an ascent moves, one domain a file: the noise of a diffusion prior, pixels, or the gains of bands."""
 
+from collections.abc import Callable
+
 from mslique import UserError
 
 from ..options import Ascent
@@ -10,22 +12,35 @@ from .latents import Latents, NotInverted
 from .pixels import Pixels
 from .protocol import Domain, repeated
 
-__all__ = ["Bands", "ColorFix", "Domain", "Latents", "NotInverted", "Pixels", "make_domain", "repeated"]
+__all__ = ["DOMAINS", "Bands", "ColorFix", "Domain", "Latents", "NotInverted", "Pixels", "make_domain", "repeated"]
 
 
-def make_domain(prior: DiffusionPrior | None, ascent: Ascent, fixed: bool) -> Domain:
+Maker = Callable[[DiffusionPrior | None, Ascent], Domain]
+
+DOMAINS: dict[str, Maker] = {
+    "latent": lambda prior, ascent: Latents(_needed(prior, ascent), ascent.residual),
+    "pixel": lambda prior, ascent: Pixels(),
+    "bands": lambda prior, ascent: Bands(_needed(prior, ascent), ascent.levels, ascent.gains),
+}
+"""By the names that ``Ascent.domain`` takes; a domain of your own can be added."""
+
+
+def make_domain(prior: DiffusionPrior | None, ascent: Ascent, fixed: bool = True) -> Domain:
     """The domain that the options of an ascent name.
 
     Args:
         fixed: whether the option ``color_fix`` holds.
 
     Raises:
-        UserError: the domain needs a prior, and there is none.
+        UserError: there is no such domain, or it needs a prior and there is none.
     """
-    domain: Domain = Pixels()
-    if ascent.domain != "pixel":
-        if prior is None:
-            raise UserError(f"the domain {ascent.domain} needs a prior: give one, or set ascent.domain to pixel")
-        latent = ascent.domain == "latent"
-        domain = Latents(prior, ascent.residual) if latent else Bands(prior, ascent.levels, ascent.gains)
+    if ascent.domain not in DOMAINS:
+        raise UserError(f"ascent.domain must be one of {', '.join(DOMAINS)}, got {ascent.domain!r}")
+    domain = DOMAINS[ascent.domain](prior, ascent)
     return ColorFix(domain, ascent.color_fix) if ascent.color_fix and fixed else domain
+
+
+def _needed(prior: DiffusionPrior | None, ascent: Ascent) -> DiffusionPrior:
+    if prior is None:
+        raise UserError(f"the domain {ascent.domain} needs a prior: give one, or set ascent.domain to pixel")
+    return prior
