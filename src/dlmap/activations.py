@@ -10,17 +10,17 @@ from torch import Tensor, nn
 from .solvers.reversible import Denoise
 
 SHARE = 0.5
-"""Of the free memory that "auto" fills; the rest is for codec, quality model, fidelity and workspaces [ours]."""
+"""The part of the free memory that "auto" fills. Codec, quality model and fidelity need the rest [ours]."""
 OVERHEAD = 1.25
 """Gaps between allocations, as a factor; 1.17 was seen with glibc's allocator on tensors of a megabyte [ours]."""
 CGROUP = Path("/sys/fs/cgroup")
 
 
 def kept_bytes(denoise: Denoise, weights: nn.Module, latents: Tensor, i: int) -> int:
-    """What autograd keeps of one call ``denoise(latents, i)``, in bytes, each storage counted once.
+    """What autograd keeps of one call ``denoise(latents, i)``, in bytes. Each storage counts once.
 
     Args:
-        weights: whose parameters are there anyway and do not count.
+        weights: a module whose parameters do not count, since they are in memory anyway.
     """
     known = {parameter.untyped_storage().data_ptr() for parameter in weights.parameters()}
     seen: dict[int, int] = {}
@@ -38,9 +38,10 @@ def kept_bytes(denoise: Denoise, weights: nn.Module, latents: Tensor, i: int) ->
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory that this process could still take on the device; of the machine's own it leaves the others their share.
+    """Memory in bytes that this process can still take on the device.
 
-    On the CPU, of what is free for the machine and within the limit of the control group, if there is one.
+    On the CPU this is an equal share for each process of a run. It counts what the machine has free, and no more than
+    the limit of the control group, if there is one.
     """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
@@ -50,7 +51,7 @@ def free_bytes(device: torch.device) -> int:
 
 
 def _limit(group: Path) -> int:
-    """What a control group (version 2) leaves, files in its page cache not counted as taken."""
+    """What a control group (version 2) leaves, in bytes. Files in its page cache do not count as taken."""
     try:
         limit = (group / "memory.max").read_text().strip()
         if limit == "max":

@@ -31,22 +31,22 @@ def enhance(
 ) -> list[Enhanced]:
     """MAP enhancement: maximise the objective, starting exactly at the images.
 
-    The images of a batch do not influence one another: an image stops alone, and one whose objective becomes NaN or
-    infinite keeps what it has reached, with a warning and a note in its result. All images that the solver generates
-    from one state are scored and their objectives summed, as in the authors' entry; the better one is the result
-    [ours], since the sum can rise while one of them falls.
+    The images of a batch do not influence one another. Each image stops on its own. If its objective becomes NaN or
+    infinite, it keeps what it has reached, with a warning and a note in its result. All images that the solver
+    generates from one state are scored, and their objectives are summed, as in the authors' entry. The better one is
+    the result [ours], since the sum can rise while one of them falls.
 
     Args:
         images: (B, 3, H, W) in [0, 1]; any size, padded by reflection for the prior and cropped back.
-        prior: the diffusion model; None will do in the pixel domain.
-        ascent: options; of several ascents each starts from the images that the one before returned.
-        reference: (B, 3, H, W), what fidelity compares with; None: the images, in all stages. For instance the
-            photographs, where the images are the output of another enhancer. Colours are not fixed then, so that they
-            can move towards it.
+        prior: the diffusion model. The pixel domain needs none.
+        ascent: options, or a list of them. Each ascent starts from the images that the one before returned.
+        reference: (B, 3, H, W), what fidelity compares with; None: the images, in all stages. If the images are the
+            output of another enhancer, give the photographs. Colours are then not fixed, so that they can move towards
+            the reference.
 
     Raises:
         RuntimeError: called under ``torch.inference_mode``, where no gradient exists.
-        UserError: no prior outside of the pixel domain, no ascent, or a reference of another shape.
+        UserError: the domain is unknown or needs a prior, no ascent is given, or the reference has another shape.
         NotInverted: the inversion does not lead back to the images.
     """
     if torch.is_inference_mode_enabled():

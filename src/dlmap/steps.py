@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .domain import Domain
 
 SMALLEST = 1 / 64
-"""A trust region that has shrunk to this part of its first radius has found its maximum [ours]."""
+"""When the radius has shrunk to this part of the first one, the maximum is found [ours]."""
 
 
 class Steps(Protocol):
@@ -27,7 +27,7 @@ class Steps(Protocol):
         ...
 
     def release(self, rows: Sequence[int]) -> None:
-        """Images that have stopped give back their gradients and what was remembered of them."""
+        """Forget the gradients, and all else that is remembered, of images that have stopped."""
         ...
 
 
@@ -57,9 +57,9 @@ class ClippedMomentum:
 
 @dataclass
 class _Region:
-    """What is known of one image: the best state so far with its slope, value and images; radius in levels.
+    """What is known of one image: the best state so far with its slope, value and images, and the radius in levels.
 
-    ``promised``: the gain of the step under way, as the slope has it.
+    ``promised``: the gain that the slope promises for the present step.
     """
 
     radius: float
@@ -74,12 +74,12 @@ class _Region:
 class TrustRegion:
     """Steps along the gradient, each as long as the picture may move [ours].
 
-    Noise and blur need moves of the noise of very different length: what is alike in all photographs is how far a
-    picture can move before its gradient is another one. A step that raises the objective is kept, any other taken back.
-    The radius is halved where the gain was less than a quarter of what the slope promised, and doubled again, up to the
-    one given, where it was more than three quarters (Conn, Gould and Toint, "Trust-Region Methods", 2000, algorithm
-    6.1.1 with a first-order model and the usual constants). How far a move of the state moves the picture is measured
-    at every step and supposed of the next.
+    Noisy and blurred photographs need steps of very different length in the latents. But every picture can move about
+    equally far before its gradient changes. So the length of a step is set by how far the picture moves.
+    A step that raises the objective is kept; any other step is taken back. The radius is halved if the gain is less
+    than a quarter of what the slope promised. It is doubled, up to the radius given, if the gain is more than three
+    quarters (Conn, Gould and Toint, "Trust-Region Methods", 2000, algorithm 6.1.1 with a first-order model and the
+    usual constants). Every step measures how far the picture moves with its state; the next step relies on that.
 
     Args:
         radius: longest move of the picture in a step, in levels of 8 bits, root mean square.
@@ -115,9 +115,9 @@ class TrustRegion:
         return _rms(step) > 0 and known.radius >= SMALLEST * self.radius
 
     def _allowed(self, known: _Region, k: int) -> Tensor:
-        """The step along the slope, as far as the bounds of the domain leave it, with the length that is due."""
+        """The step along the slope, within the bounds of the domain, with the length of the radius."""
         length, step = known.radius / known.speed, known.slope
-        for _ in range(2):  # what the bounds cut off the first time, the rest makes up for
+        for _ in range(2):  # the second time the other numbers make up for what the bounds cut off
             size = _rms(step)
             if not 0 < size < math.inf:
                 return torch.zeros_like(step)

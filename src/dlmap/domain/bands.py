@@ -11,21 +11,22 @@ from .protocol import repeated
 
 
 class Bands:
-    """One number for each of K bands into which the prior splits the image: how far the band's gain moves the picture.
+    """The prior splits the image into K bands. The state has one number a band: how far its gain moves the picture.
 
-    With D_k the posterior mean of the image x at the k-th noise level, D_0 = x, the bands are b_k = D_{k-1} - D_k: what
-    the prior takes for noise at the k-th level and not yet at the one before. An image is
+    D_k is the posterior mean of the image x at the k-th noise level, and D_0 = x. The bands are b_k = D_{k-1} - D_k:
+    what the prior takes for noise at the k-th level, but not at the level before. An image is
 
         x + sum_k g_k b_k,   g_k = state_k / (255 rms(b_k)),
 
-    so that a gain of -1 takes a band away (denoising, by Tweedie's formula a step up the prior's log density) and one
-    above 0 raises it (sharpening, away from the denoised image). A multi-scale decomposition as for manipulating detail
-    (Farbman et al. 2008), its filter the prior; x - D(x) is also the gradient of RED (Romano et al. 2017) [ours].
+    A gain of -1 takes a band away. This is denoising: by Tweedie's formula, a step up the prior's log density. A gain
+    above 0 raises the band. This is sharpening: a step away from the denoised image. Detail manipulation by multi-scale
+    decomposition works in the same way (Farbman et al. 2008), with another filter; x - D(x) is also the gradient of RED
+    (Romano et al. 2017) [ours].
 
-    The prior is called at the start alone: an iteration costs no call of the network.
+    The prior is called at the start only. An iteration costs no call of its network.
 
     Args:
-        prior: whose posterior means are taken.
+        prior: the diffusion model that gives the posterior means.
         levels: K noise levels, ascending (:meth:`DiffusionPrior.denoise`).
         gains: bounds of g.
     """

@@ -7,13 +7,13 @@ from .protocol import Domain, repeated
 
 
 class ColorFix:
-    """Every image takes what is coarser than some pixels from the one given, so that colours and light stay [ours].
+    """Every image takes its coarse content from the image given, so that colours and light stay [ours].
 
-    As the colour fix of other diffusion models, such as StableSR's, but within the ascent, whose gradient knows of it.
+    StableSR and other diffusion models fix colours in a like way. Here the fix is part of the ascent and its gradient.
 
     Args:
         domain: where the ascent moves.
-        scale: in pixels.
+        scale: what is coarser than this, in pixels, is taken from the image given.
     """
 
     def __init__(self, domain: Domain, scale: float) -> None:

@@ -9,8 +9,8 @@ from ..prior import DiffusionPrior
 from ..tiles import pad
 
 ROUND_TRIP = 1e-3
-"""Largest root-mean-square error of latents, which are about 1, that went to the noise and back [ours]: of pixels an
-eighth of an 8-bit level. The solvers stay many orders of magnitude below it."""
+"""Largest root-mean-square error of latents after the way to the noise and back [ours]. Latents have a scale of about
+1, so that this is an eighth of an 8-bit level in pixels. The solvers stay many orders of magnitude below it."""
 
 
 class NotInverted(UserError):
@@ -18,9 +18,9 @@ class NotInverted(UserError):
 
 
 class Latents:
-    """The state is the prior's noise (2, C, h, w), from which EDICT gives K = 2 images.
+    """The state is the prior's noise (2, C, h, w). EDICT gives K = 2 images of it, the other solvers one.
 
-    The first images, which come from the start, are checked to be those given; else NotInverted is raised.
+    The first images come from the inversion itself. If they are not the images given, NotInverted is raised.
 
     Args:
         prior: the exactly invertible map.
@@ -28,8 +28,8 @@ class Latents:
     """
 
     speed = 4 * 127.5
-    """Latents, and pixels of a pixel-space prior, have a scale of about 1; four times that, so that a first step that
-    is too long is the exception."""
+    """Latents, and pixels of a pixel-space prior, have a scale of about 1, which is 127.5 levels. Four times that makes
+    a first step that is too long the exception."""
 
     def __init__(self, prior: DiffusionPrior, residual: bool = False) -> None:
         self.prior, self.residual = prior, residual

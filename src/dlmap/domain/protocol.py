@@ -6,9 +6,9 @@ from torch import Tensor
 
 
 class Domain(Protocol):
-    """A map from states, which the ascent moves, to images; for one batch, told at the start.
+    """A map from states, which the ascent moves, to images. ``start`` tells it the batch.
 
-    ``speed``: by about how many levels of 8 bits a picture moves where its state moves by 1, both root mean squares.
+    ``speed``: when a state moves by 1, its picture moves by about so many levels of 8 bits (both root mean squares).
     """
 
     speed: float
@@ -22,12 +22,12 @@ class Domain(Protocol):
         ...
 
     def project(self, state: Tensor, row: int) -> None:
-        """Bring the state (...) of image ``row`` back, in place, to what is allowed, after a step."""
+        """Bring the state (...) of image ``row`` back to what is allowed, in place. Called after every step."""
         ...
 
 
 def repeated(images: Tensor, rows: list[int], count: int) -> Tensor:
-    """Images (B, 3, H, W) -> those of ``rows``, each ``count`` times in a row; without a copy for a single one."""
+    """Images (B, 3, H, W) -> the images of ``rows``, each ``count`` times in a row. A single one is not copied."""
     if len(rows) == 1:
         return images[rows[0]].expand(count, -1, -1, -1)
     return images[rows].repeat_interleave(count, dim=0)
