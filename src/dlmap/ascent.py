@@ -151,7 +151,7 @@ def _record(results: list[Enhanced], moving: list[int], finite: list[bool], imag
 
 
 def _kept(result: Enhanced, image: Tensor, ascent: Ascent) -> Enhanced:
-    """The result with its number of evaluations; or the image as it was given, if that is to be left alone."""
+    """The result with its number of evaluations. It holds the image as it was given, if the options say so."""
     result = replace(result, stages=(len(result.quality),))
     if not result.objective:
         return result

@@ -21,7 +21,7 @@ class Enhanced:
 
     @property
     def iterations(self) -> int:
-        """Evaluations but for the starting point of every stage."""
+        """Number of evaluations, without the starting point of every stage."""
         return sum(max(count - 1, 0) for count in self.stages or (len(self.quality),))
 
     def after(self, image: Tensor, quality: float, fidelity: float, objective: float) -> "Enhanced":

@@ -16,20 +16,20 @@ class Ascent:
     """Options of one ascent; the defaults are those of the authors' public challenge entry, where it has them.
 
     Args:
-        iterations: evaluations after the first, at most; 0 returns the image as the domain reproduces it.
+        iterations: at most so many evaluations after the first. With 0 the image comes back as the domain gives it.
         domain: what is moved: the prior's noise ("latent"); the pixels themselves, without a prior ("pixel": pixel MAP,
             or direct ascent if the fidelity weight is 0); or one gain for each of a few bands into which the prior
             splits the image ("bands") [ours].
         target: an image stops when its quality reaches this value, of 100.
-        only_below: an image whose quality is this value or more at the start comes back as it was given [ours].
-        step_size, momentum, clip: of the published steps, SGD with momentum along the gradient whose elements are cut
-            to this magnitude. The noise has unit variance, pixels are in [0, 1].
-        radius: steps of a trust region instead [ours] (:class:`dlmap.steps.TrustRegion`): none moves the picture by
-            more than about so many levels of 8 bits, root mean square. None: published steps.
-        margin: an image whose objective rises by less comes back as it was given [ours].
+        only_below: an image is left as it was given if its quality at the start is this value or more [ours].
+        step_size, momentum, clip: of the published steps. They are SGD with momentum; every element of the gradient is
+            cut to +-clip. The noise has unit variance, pixels are in [0, 1].
+        radius: a number asks for the steps of a trust region [ours] (:class:`dlmap.steps.TrustRegion`). No step moves
+            the picture by more than about so many levels of 8 bits, root mean square. None: the published steps.
+        margin: an image is left as it was given if its objective rises by less [ours].
         residual: add what the autoencoder loses, x0 - decode(encode(x0)), to every decoded image [ours].
-        color_fix: above 0, every image takes what is coarser than about so many pixels from the photograph, which keeps
-            its colours and its light where they are [ours]; 0, or a reference for fidelity: nothing is fixed.
+        color_fix: a number of pixels. Every image takes what is coarser than that from the photograph, so that colours
+            and light stay [ours]. 0: nothing is fixed; nor is anything if there is a reference for fidelity.
         levels: noise levels of the prior between which the bands lie, ascending (:class:`dlmap.domain.Bands`).
         gains: bounds of the gains: -1 takes a band away, 1 doubles it.
 

@@ -33,7 +33,7 @@ class DiffusionPrior(nn.Module):
     Args:
         unet: the noise-prediction network.
         codec: ``Codec(vae)``, or ``Identity()`` for a pixel-space model.
-        scheduler: the model's diffusers scheduler, of which the noise schedule is read.
+        scheduler: the model's diffusers scheduler. It gives the noise schedule.
         options: see :class:`PriorOptions`.
         condition: prompt of a conditional U-Net.
 

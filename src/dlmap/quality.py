@@ -122,7 +122,7 @@ class PyiqaQuality(nn.Module):
 
 
 class RawScore(nn.Module):
-    """The score of a no-reference metric of pyiqa, its sign such that higher is better; arguments as there."""
+    """The score of a no-reference metric of pyiqa, with the sign that makes higher better; arguments as there."""
 
     def __init__(self, name: str, options: dict[str, Any] | None = None) -> None:
         super().__init__()

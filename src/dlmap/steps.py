@@ -21,7 +21,7 @@ class Steps(Protocol):
         """Move the states of these images of the batch, after a backward pass; returns those that can go on.
 
         Args:
-            values: the objective (len(rows),), of which the gradients are.
+            values: the objective (len(rows),).
             images: (len(rows), K, 3, H, W) that the states gave.
         """
         ...

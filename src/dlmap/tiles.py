@@ -1,8 +1,7 @@
 """A function of a whole image, computed tile by tile in the memory of one tile.
 
-Tiles overlap and their results are blended by smooth windows that sum to one everywhere. Their places depend on the
-size of the image alone, so that the blend is a function of the image as good as any, and a sampler that is exactly
-invertible whatever the noise prediction stays so.
+Tiles overlap. Smooth windows, which sum to one everywhere, blend their results. The places of the tiles depend on the
+size of the image only. So the blend is one more noise prediction, and a sampler stays exactly invertible with it.
 """
 
 import math

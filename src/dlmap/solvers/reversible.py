@@ -1,9 +1,9 @@
-"""What follows from the moves of a sampler alone: the map, its inverse, and the gradient of the map.
+"""The map that the moves of a sampler make, its inverse, and its gradient.
 
-The gradient takes memory that does not depend on the number of steps: the backward pass undoes the moves instead of
-having kept their states (Gomez et al., "The Reversible Residual Network", 2017). It calls the network as often as
-recomputing from kept states would. Where there is memory, the activations of the last calls can be kept; these are then
-not computed again.
+The gradient takes memory that does not depend on the number of steps: the backward pass undoes the moves and needs no
+kept states (Gomez et al., "The Reversible Residual Network", 2017). It calls the network as often as a method that
+recomputes from kept states. Where there is memory, the activations of the last calls can be kept. Those calls are not
+computed again.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,7 +46,7 @@ def generate(noise: Tensor, moves: Sequence[Move], denoise: Denoise) -> Tensor:
 
 
 def _generate_in_place(state: Tensor, moves: Sequence[Move], denoise: Denoise, keep: int) -> dict[int, "_Kept"]:
-    """``generate`` on the noise state itself: large ones leave no room for copies.
+    """``generate`` on the noise state itself. Large states leave no room for copies.
 
     Returns:
         The graphs of the last ``keep`` network calls, by the number of the move.
@@ -103,11 +103,11 @@ def generate_reversibly(
     gradient: torch.dtype | None = None,
     keep: int = 0,
 ) -> Tensor:
-    """As ``generate``, but under autograd only the final pair is kept, and what ``keep`` says.
+    """As ``generate``. Autograd keeps the final pair only, and the activations of ``keep`` network calls.
 
     Args:
-        pull: the pullback of ``denoise``, if there is a better one than autograd's.
-        gradient: in which the gradient is carried from move to move; None: that of ``noise``.
+        pull: the pullback of ``denoise``; None: autograd's.
+        gradient: the precision in which the gradient goes from move to move; None: that of ``noise``.
         keep: of how many network calls, counted from the data, the activations are kept.
     """
     keep = keep if torch.is_grad_enabled() and noise.requires_grad else 0
@@ -153,7 +153,7 @@ class _Reversible(torch.autograd.Function):
 
 
 def _undo(move: Move, pair: Sequence[Tensor], prediction: Tensor | None) -> None:
-    """Take the move back in place, given the prediction that it used: large states leave no room for copies."""
+    """Take the move back in place, given the prediction that it used. Large states leave no room for copies."""
     moved = pair[move.moved]
     if move.other:
         moved.sub_(pair[1 - move.moved], alpha=move.other)
