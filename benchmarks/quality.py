@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
 
 import torch
+import torch.nn.functional as F
 from numpy.random import default_rng
 from torch import Tensor
 
@@ -38,7 +39,6 @@ from mslique import (
     srcc,
 )
 from mslique.data.synthetic import DegradedCrops
-from mslique.hardening import direction
 
 Model = Callable[[Tensor], Tensor]
 SEED = 7
@@ -147,6 +147,15 @@ def ascent_rows(model: Model, images: Tensor, clean: Tensor) -> Iterator[Sequenc
                 after, left = scored(model, moved), reference_quality(moved, clean)
                 fooled = int(((after > score + 0.1) & (left < label - 1)).sum())
                 yield name, step, f"{after.mean():.2f}", f"{left.mean():.1f}", f"{fooled} of {len(images)}"
+
+
+def direction(model: Model, images: Tensor, signs: bool, window: int) -> Tensor:
+    """The gradient of the score (B, 3, H, W), averaged over squares of odd side ``window``, of unit mean square."""
+    leaf = images.detach().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(model(leaf).sum(), leaf)
+    gradient = F.avg_pool2d(gradient, window, stride=1, padding=window // 2, count_include_pad=False)
+    gradient = gradient.sign() if signs else gradient
+    return gradient / gradient.square().mean(dim=(1, 2, 3), keepdim=True).sqrt().clamp(min=1e-20)
 
 
 def collected(dataset: DegradedCrops, indices: range) -> tuple[Tensor, Tensor, Tensor]:

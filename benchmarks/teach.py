@@ -29,7 +29,7 @@ from tqdm import tqdm
 from dlmap import DiffusionPrior
 from dlmap.domain import Bands
 from mslique import MSLIQE, degrade, degrade_by, fidelity_loss, list_images, read_image, reference_quality
-from mslique.data.synthetic import clean_crop, varied
+from mslique.data.crops import clean_crop, varied
 
 SIZE, VIEW, VERSIONS, BATCH = 128, 96, 8, 8
 LEVELS = ((0.05, 0.12, 0.35), (0.05, 0.12, 0.35), (0.03, 0.08, 0.2, 0.35))

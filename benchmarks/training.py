@@ -28,8 +28,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from mslique import MultiScaleViews, list_images
-from mslique.data.manifests import Label
-from mslique.data.opinion import LabelledViews
+from mslique.data.labelled_views import LabelledViews
+from mslique.data.parts import Label
 from mslique.io.photo_cache import PhotoCache, decoded
 from mslique.lightning_cli import run
 

@@ -1,36 +1,19 @@
-"""CLIP backbones by name or by configuration, and checkpoints in the layout of OpenAI's CLIP."""
+"""CLIP backbones by name or by configuration."""
 
-import logging
-import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from .io.errors import UserError
-from .io.hub import weights_file
-from .io.trust import check_finite, read_weights
-
-logger = logging.getLogger(__name__)
 
 Backbone = str | dict[str, Any]
-"""A configuration's name in open_clip (``ViT-B-32-quickgelu``), or such a configuration itself: ``embed_dim``,
-``vision_cfg`` (4 ``layers`` make a ResNet, 1 number a transformer, ``timm_model_name`` any network of timm),
-``text_cfg`` and ``quick_gelu``."""
+"""The name of a configuration in open_clip (``ViT-B-32-quickgelu``), or a configuration itself: ``embed_dim``,
+``vision_cfg`` (a list of 4 ``layers`` makes a ResNet, a single number a transformer, ``timm_model_name`` any network of
+timm), ``text_cfg`` and ``quick_gelu``."""
 
 PUBLISHED = "ViT-B-32-quickgelu"
 """The backbone of LIQE and MS-LIQE."""
-
-TINY: dict[str, Any] = {
-    "embed_dim": 64,
-    "quick_gelu": True,
-    "vision_cfg": {"layers": [1, 1, 1, 1], "width": 16, "image_size": 64},
-    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2},
-}
-"""A small backbone of CLIP's own kind, for tests and first trials: 64-pixel views, 2.1 M parameters."""
 
 
 def build_clip(backbone: Backbone) -> Any:
@@ -41,17 +24,13 @@ def build_clip(backbone: Backbone) -> Any:
     """
     import open_clip
 
-    from .first_token import skip_unused_tokens
-
     config = open_clip.get_model_config(backbone) if isinstance(backbone, str) else backbone
     if config is None:
         raise UserError(f"unknown CLIP backbone {backbone!r}: take a name from open_clip.list_models()")
     try:
-        clip = open_clip.CLIP(**_offline(config))
+        return open_clip.CLIP(**_offline(config))
     except (TypeError, ValueError, KeyError) as reason:
         raise UserError(f"backbone {backbone!r} is no CLIP with a plain text transformer: {reason}") from reason
-    skip_unused_tokens(clip.visual)
-    return clip
 
 
 def _offline(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,17 +50,6 @@ def image_size(clip: Any) -> int:
     return int(size if isinstance(size, int) else size[0])
 
 
-def remove_stem_mean(clip: Any) -> None:
-    """Take the mean out of the first layer's filters, so that an untrained backbone begins by looking at detail.
-
-    [ours] Natural images are mostly low frequencies: with random filters the first layer shows brightness and little
-    else, and learning to see blur and noise takes far longer. Training may bring the mean back.
-    """
-    with torch.no_grad():
-        weight = next(layer for layer in clip.visual.modules() if isinstance(layer, nn.Conv2d)).weight
-        weight -= weight.mean(dim=(2, 3), keepdim=True)
-
-
 def tokenize(prompts: list[str], clip: Any) -> Tensor:
     """(len(prompts), context length) int64 tokens of OpenAI's byte-pair vocabulary."""
     from open_clip import SimpleTokenizer
@@ -93,125 +61,3 @@ def openai_name(backbone: str) -> str:
     """open_clip's name for OpenAI's version (QuickGELU) of a backbone: ``ViT-B-32`` or ``ViT-B/32``."""
     name = backbone.replace("/", "-")
     return name if name.endswith("-quickgelu") else f"{name}-quickgelu"
-
-
-def read_openai_layout(path: str | Path) -> dict[str, Tensor]:
-    """Weights of a checkpoint in the layout of OpenAI's CLIP, in float32.
-
-    Accepts ``.safetensors`` or a pickled state dict (read with ``weights_only=True``), alone or under
-    ``model_state_dict`` or ``state_dict``, with or without the prefix ``module.`` or, as in an exported MS-LIQE,
-    ``clip.``.
-
-    Raises:
-        UserError: the file is missing, unreadable, or of another kind; the message says what was found.
-    """
-    found = read_weights(Path(path))
-    for key in ("model_state_dict", "state_dict"):
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            found = found[key]
-    if not isinstance(found, Mapping):
-        raise UserError(f"{path} holds a {type(found).__name__}: give a state dict in the layout of OpenAI's CLIP")
-    tensors = ((str(name), value) for name, value in found.items() if isinstance(value, Tensor))
-    weights = {name.removeprefix("module.").removeprefix("clip."): value for name, value in tensors}
-    if not any(name.startswith("visual.") for name in weights) or "text_projection" not in weights:
-        names = ", ".join(str(key) for key in list(found)[:4]) or "nothing"
-        raise UserError(
-            f"{path} is not in the layout of OpenAI's CLIP (found {names}): give an MS-LIQE, LIQE or CLIP state dict; "
-            "a folder with config.json and model.safetensors is read by MSLIQE.from_pretrained"
-        )
-    for size in ("input_resolution", "context_length", "vocab_size"):  # OpenAI's releases keep these as tensors
-        weights.pop(size, None)
-    return {name: value.float() for name, value in weights.items()}
-
-
-def load_openai_weights(clip: Any, path: str | Path, any_view_size: bool = False) -> None:
-    """Fill ``clip`` strictly from a file of :func:`read_openai_layout`.
-
-    Args:
-        any_view_size: interpolate the learnt positions where the weights are for images of another size.
-
-    Raises:
-        UserError: the weights belong to another backbone, or are not all finite.
-    """
-    weights = read_openai_layout(path)
-    if any_view_size:
-        weights |= _positions(weights, clip.state_dict())
-    _fill(clip, weights, path, "backbone")
-
-
-def _fill(network: nn.Module, weights: Mapping[str, Tensor], path: str | Path, title: str) -> None:
-    """Strictly, from the weights of a file."""
-    check_finite(weights, path)
-    try:
-        network.load_state_dict(weights, strict=True)
-    except RuntimeError as reason:
-        details = " ".join(str(reason).split())[:300]
-        raise UserError(f"{path} does not fit the {title}: choose the one it was trained with ({details})") from reason
-    logger.info("loaded the %s from %s", title, path)
-
-
-def _positions(weights: Mapping[str, Tensor], of_clip: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Visual positions (1 + g g, width), of the whole and of a g x g grid, bilinearly on CLIP's grid, if it differs."""
-    found = {}
-    for name in ("visual.positional_embedding", "visual.attnpool.positional_embedding"):
-        if name not in weights or name not in of_clip or weights[name].ndim != 2 or not len(weights[name]):
-            continue
-        table, (rows, width) = weights[name], of_clip[name].shape
-        old, new = math.isqrt(len(table) - 1), math.isqrt(rows - 1)
-        if old != new and table.shape == (1 + old**2, width):
-            planes = table[1:].T.reshape(1, width, old, old)
-            planes = F.interpolate(planes, (new, new), mode="bilinear", align_corners=True)
-            found[name] = torch.cat([table[:1], planes[0].flatten(1).T])
-    return found
-
-
-def load_clip_weights(clip: Any, source: str, backbone: Backbone) -> None:
-    """Fill ``clip`` from a file in the layout of OpenAI's CLIP, or by open_clip's name of weights on the hub.
-
-    Weights for images of another size will do: their positions are interpolated. Where timm builds the image tower, a
-    file of that network's weights fills the tower alone: its classifier is left out, the text tower as it is.
-
-    Args:
-        source: path of the file, or a name such as ``openai``; or the folder of an exported MS-LIQE.
-        backbone: that of ``clip``; a name is needed for weights on the hub.
-
-    Raises:
-        UserError: neither such a file nor such a name, a hub that cannot be reached, or weights of another backbone.
-    """
-    if Path(source).is_dir():
-        source = weights_file(source, {})
-    elif not Path(source).is_file():
-        source = _from_hub(source, backbone)
-    elif _load_trunk(clip, Path(source)):
-        return
-    load_openai_weights(clip, source, any_view_size=True)
-
-
-def _load_trunk(clip: Any, path: Path) -> bool:
-    """Whether the file holds the weights of the timm network in ``clip``, which has them now."""
-    trunk = getattr(clip.visual, "trunk", None)
-    if trunk is None:
-        return False
-    expected, found = trunk.state_dict(), read_weights(path)
-    if not isinstance(found, Mapping) or not expected.keys() <= found.keys():
-        return False
-    _fill(trunk, {name: found[name] for name in expected}, path, "image tower")
-    return True
-
-
-def _from_hub(tag: str, backbone: Backbone) -> str:
-    from open_clip.pretrained import download_pretrained, get_pretrained_cfg
-
-    config = get_pretrained_cfg(backbone, tag) if isinstance(backbone, str) else {}
-    if not config:
-        raise UserError(
-            f"clip_weights {tag!r} is neither a file nor open_clip's name of weights for this backbone: give a state"
-            " dict in the layout of OpenAI's CLIP, or openai with a backbone such as ViT-B-32-quickgelu"
-        )
-    try:
-        return str(download_pretrained(config))
-    except Exception as reason:  # no network, no rights, no such file: for the caller they are one case
-        raise UserError(
-            f"clip_weights {tag!r}: the hub cannot be reached ({type(reason).__name__}): download"
-            f" {config.get('hf_hub') or config.get('url')} elsewhere and give the file"
-        ) from reason

@@ -22,6 +22,8 @@ from .io.trust import VARIABLE, only_weights, read_weights, restrict_classes
 
 CHATTER = ("\N{ELECTRIC LIGHT BULB} Tip", "GPU available", "TPU available")
 """How messages of Lightning begin that tell the user of this command nothing."""
+RETIRED = ("zero_mean_stem",)
+"""Options of the modules in earlier versions. Checkpoints of those versions have them, and still load."""
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
@@ -48,6 +50,8 @@ class _CLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand] if self.subcommand else self.config
+        for name in RETIRED:
+            config.model.get("dict_kwargs", {}).pop(name, None)
         output = config.get("output")
         if output is None:
             return

@@ -17,7 +17,8 @@ import torch.nn.functional as F
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
-from .clip import PUBLISHED, Backbone, build_clip, image_size, load_openai_weights, openai_name, tokenize
+from .clip import PUBLISHED, Backbone, build_clip, image_size, openai_name, tokenize
+from .clip_weights import load_openai_weights
 from .correlation import make_calibration
 from .io.errors import UserError
 from .io.hub import weights_file
@@ -155,7 +156,7 @@ class MSLIQE(
         """The model with the weights of a file in the layout of OpenAI's CLIP, such as the authors' ``MS_LIQE.pt``.
 
         Args:
-            path: see :func:`mslique.clip.read_openai_layout`.
+            path: see :func:`mslique.clip_weights.read_openai_layout`.
             backbone: OpenAI's name for the architecture; QuickGELU is implied.
             config: other arguments of the class.
 

@@ -11,30 +11,27 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
-from numpy.random import default_rng
 from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import CatMetric
 
-from .clip import PUBLISHED, load_clip_weights, remove_stem_mean
+from .clip import PUBLISHED
+from .clip_weights import load_clip_weights
+from .data.batch import Batch, joined
 from .evaluation import Agreement, agreements, write_report
 from .fidelity_loss import fidelity_loss
-from .hardening import Hardening
 from .io.errors import UserError
+from .learning_rate import warm_cosine
 from .model import MSLIQE
 from .sharing import RECORD
 from .views import MultiScaleViews
-
-Batch = Sequence[Any]
 
 
 class QualityModule(LightningModule):
     """MS-LIQE under the pairwise fidelity loss.
 
-    A batch is (images, labels (B,), dataset numbers (B,), image numbers (B,)); images are (B, 3, H, W) in [0, 1], or a
-    list of the views (V, 3, s, s) of each. In training it can also be a dictionary of such batches, one a dataset.
-    Hardening needs batches of images that end with the clean images (B, 3, H, W).
+    Batches are :class:`mslique.data.batch.Batch`; a training batch can also be a dictionary of them, one a dataset.
 
     Logs ``train_loss`` and, for validation and test, SRCC and PLCC of every dataset over all processes
     (``val_srcc/live``, ...) and their means over the datasets (``val_srcc``, ...). A test ends with a report: scores,
@@ -42,21 +39,19 @@ class QualityModule(LightningModule):
 
     Args:
         model: arguments of :class:`MSLIQE`, for a model with random weights, or with those of ``clip_weights``.
-        clip_weights: see :func:`mslique.clip.load_clip_weights`: a file in OpenAI's layout, or in timm's for the image
-            tower; open_clip's name for weights on the hub (``openai``); the folder of an exported MS-LIQE.
+        clip_weights: see :func:`mslique.clip_weights.load_clip_weights`: a file in OpenAI's layout, or in timm's for
+            the image tower; open_clip's name for weights on the hub (``openai``); the folder of an exported MS-LIQE.
         pretrained: a folder or hub id to start from instead.
         learning_rate, weight_decay: of AdamW. LIQE fine-tunes with 5e-6 and 1e-3.
         warmup_steps: of a linear rise from 0.
-        cosine_epochs: half a period of the cosine, which then has one rate an epoch, as in LIQE (5); None anneals once
-            and continuously, to 0 at the end.
+        cosine_epochs: half a period of the cosine, which then has one rate an epoch, as in LIQE (5); None: one
+            continuous fall to 0 at the end.
         train_crops: random crops per scale in training; None trains with the model's own views [ours].
-        train_scales: scales of the views in training, and of the ascents of hardening; None: the model's own [ours].
+        train_scales: scales of the views in training; None: the model's own [ours].
         clip_in_eval_mode: keep CLIP in eval mode in training, as LIQE does. A ResNet from scratch needs False.
         freeze_logit_scale: as LIQE does.
-        zero_mean_stem: start from :func:`mslique.clip.remove_stem_mean`; for a model with random weights only.
         label_deviation: of labels, in their units: ``mos_deviation`` of :func:`fidelity_loss`; None, as in LIQE:
             only their order counts.
-        hardening: replaces part of each training batch by images that ascents of the model itself made [ours].
 
     Raises:
         UserError: both or neither of ``model`` and ``pretrained`` are given, or weights that do not fit.
@@ -75,27 +70,16 @@ class QualityModule(LightningModule):
         train_scales: Sequence[float] | None = None,
         clip_in_eval_mode: bool = True,
         freeze_logit_scale: bool = True,
-        zero_mean_stem: bool = False,
-        hardening: Hardening | None = None,
         label_deviation: float | None = None,
     ) -> None:
         super().__init__()
-        if (model is None) == (pretrained is None):
-            raise UserError("give the quality model either a configuration (model) or a folder or hub id (pretrained)")
-        if (zero_mean_stem or clip_weights) and pretrained is not None:
-            raise UserError("zero_mean_stem and clip_weights would spoil the pretrained weights: leave them out")
-        self.save_hyperparameters(ignore=["hardening"])  # no plain value: checkpoints are read as weights only
-        self.model = MSLIQE.from_pretrained(pretrained) if pretrained is not None else MSLIQE(**(model or {}))
-        if clip_weights is not None:
-            load_clip_weights(self.model.clip, clip_weights, (model or {}).get("backbone", PUBLISHED))
-        if zero_mean_stem:
-            remove_stem_mean(self.model.clip)
+        self.save_hyperparameters()
+        self.model = _initial_model(model, clip_weights, pretrained)
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.warmup_steps = warmup_steps
         self.cosine_epochs = cosine_epochs
         self.clip_in_eval_mode = clip_in_eval_mode
-        self.hardening = hardening
         self.label_deviation = label_deviation
         views = self.model.views
         if train_scales is not None:
@@ -112,33 +96,18 @@ class QualityModule(LightningModule):
     def on_fit_start(self) -> None:
         self.started = time.monotonic()
 
-    def training_step(self, batch: Batch | Mapping[str, Batch], batch_idx: int) -> Tensor:
-        images, labels, datasets = _joined(batch)
-        if self.hardening is not None:
-            images, labels = self._hardened(self.hardening, batch)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.global_step)  # random views are those of the step, also after a restart
-            scores = self._scores(images, self.train_views)
-        loss = fidelity_loss(scores, labels, datasets, self.label_deviation)
-        self.log("train_loss", loss, prog_bar=True, batch_size=len(labels))
-        return loss
-
     def on_train_epoch_start(self) -> None:
         self.model.train()
         self.model.clip.train(not self.clip_in_eval_mode)
 
-    def _hardened(self, hardening: Hardening, batch: Batch | Mapping[str, Batch]) -> tuple[Tensor, Tensor]:
-        """Images and labels of the batch, some of them replaced; the ascent is that of the model in eval mode."""
-        if isinstance(batch, Mapping) or len(batch) < 5:
-            raise UserError("hardening needs the clean originals: DegradedPhotos gives them (data.with_originals true)")
-        images, labels, originals = batch[0], batch[1], batch[4]
-        rng = default_rng((self.global_rank, self.global_step))
-        if hardening.due(self.global_step):
-            views = replace(self.train_views, n_crops=hardening.crops, rule=self.model.views.rule)
-            self.model.eval()
-            hardening.refresh(lambda x: self._scores(x, views), images, originals, rng)
-            self.on_train_epoch_start()
-        return hardening.mixed(images, labels, rng)
+    def training_step(self, batch: Batch | Mapping[str, Batch], batch_idx: int) -> Tensor:
+        batch = joined(batch)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.global_step)  # the random views depend on the step alone, also after a restart
+            scores = self._scores(batch.images, self.train_views)
+        loss = fidelity_loss(scores, batch.labels, batch.datasets, self.label_deviation)
+        self.log("train_loss", loss, prog_bar=True, batch_size=len(batch.labels))
+        return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._remember(batch)
@@ -171,12 +140,7 @@ class QualityModule(LightningModule):
         optimizer = AdamW(parameters, lr=self.learning_rate, weight_decay=self.weight_decay)
         total = int(self.trainer.estimated_stepping_batches)
         epoch = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
-
-        def factor(step: int) -> float:
-            rise = min(1.0, (step + 1) / (self.warmup_steps + 1))
-            passed = step / total if self.cosine_epochs is None else step // epoch / self.cosine_epochs
-            return rise * (1 + math.cos(math.pi * passed)) / 2
-
+        factor = warm_cosine(total, self.warmup_steps, epoch, self.cosine_epochs)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
 
     def _scores(self, images: Tensor | list[Tensor], views: MultiScaleViews | None = None) -> Tensor:
@@ -185,13 +149,12 @@ class QualityModule(LightningModule):
         return self.model.score(self.model.probabilities_of_views(images))
 
     def _of_data(self, name: str, default: Any = None) -> Any:
-        """An attribute of the data module; the default if it has none, or if there are loaders in its place."""
+        """An attribute of the data module; the default without it, or without a data module."""
         return getattr(self.trainer.datamodule, name, default)  # type: ignore[attr-defined]
 
     def _remember(self, batch: Batch) -> None:
-        images, labels, datasets, numbers = batch
-        if len(labels):  # every image of the batch may have been skipped
-            columns = (self._scores(images), labels, datasets, numbers)
+        if len(batch.labels):  # every image of the batch may have been skipped
+            columns = (self._scores(batch.images), batch.labels, batch.datasets, batch.numbers)
             self.seen.update(torch.stack([column.double() for column in columns], dim=1))
 
     def _log_correlations(self, stage: str) -> tuple[Tensor, list[Agreement]]:
@@ -210,10 +173,14 @@ class QualityModule(LightningModule):
         return rows, found
 
 
-def _joined(batch: Batch | Mapping[str, Batch]) -> tuple[Any, Tensor, Tensor]:
-    """Images, labels and dataset numbers of one batch, or of one from each dataset."""
-    if not isinstance(batch, Mapping):
-        return batch[0], batch[1], batch[2]
-    parts = list(batch.values())
-    images = [views for part in parts for views in part[0]]
-    return images, torch.cat([part[1] for part in parts]), torch.cat([part[2] for part in parts])
+def _initial_model(config: dict[str, Any] | None, clip_weights: str | None, pretrained: str | None) -> MSLIQE:
+    if (config is None) == (pretrained is None):
+        raise UserError("give the quality model either a configuration (model) or a folder or hub id (pretrained)")
+    if pretrained is not None:
+        if clip_weights is not None:
+            raise UserError("clip_weights would replace the pretrained weights: leave them out")
+        return MSLIQE.from_pretrained(pretrained)
+    model = MSLIQE(**(config or {}))
+    if clip_weights is not None:
+        load_clip_weights(model.clip, clip_weights, (config or {}).get("backbone", PUBLISHED))
+    return model

@@ -20,8 +20,6 @@ PAGE = (ROOT / "docs" / "training.md").read_text()
 SMALL = {
     "configs/mslique/tiny.yaml": "--data.crop_size=64 --data.batch_size=4 --data.samples_per_epoch=8"
     " --data.distinct_samples=null --data.val_samples=4 --model.warmup_steps=0 --trainer.max_epochs=1",
-    "configs/mslique/harden.yaml": "--data.crop_size=64 --data.batch_size=4 --data.samples_per_epoch=8"
-    " --data.distinct_samples=null --data.val_samples=4 --trainer.max_epochs=1",
     "configs/mslique/liqe_mix.yaml": "--data.steps_per_epoch=1 --trainer.max_epochs=1",
     "configs/mslique/custom.yaml": "--data.steps_per_epoch=1 --trainer.max_epochs=1",
 }

@@ -1,43 +1,28 @@
 """Training and evaluation on several datasets with scores by people."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import torch
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import CombinedLoader
 from torch import Tensor
-from torch.utils.data import ConcatDataset, DataLoader, Dataset
+from torch.utils.data import ConcatDataset, DataLoader
 
 from ..io.errors import UserError
 from ..io.photo_cache import PhotoCache, decoded
 from ..views import MultiScaleViews
-from .opinion import LabelledViews, LabelSource, Sample, check_images, load_labels
-from .samplers import EverySampleOnce, FreshSamples, share
-
-
-class Batch(NamedTuple):
-    """B images: their views, each (V, 3, s, s) with a V of its own; labels, dataset and image numbers, each (B,)."""
-
-    images: list[Tensor]
-    labels: Tensor
-    datasets: Tensor
-    numbers: Tensor
-
-
-def collate(samples: Sequence[Sample | None]) -> Batch:
-    """Put samples together, without those that were skipped."""
-    kept = [sample for sample in samples if sample is not None]
-    labels = torch.stack([label for _, label, _, _ in kept]) if kept else torch.empty(0)
-    numbers = torch.tensor([[dataset, number] for _, _, dataset, number in kept], dtype=torch.long).view(-1, 2)
-    return Batch([views for views, _, _, _ in kept], labels, numbers[:, 0], numbers[:, 1])
+from .batch import Sample, batch_of_views
+from .labelled_views import LabelledViews
+from .loaders import make_loader, processes
+from .opinion import LabelSource, check_images, load_labels
 
 
 class LabelledDatasets(LightningDataModule):
-    """A mixture of datasets, each with its own share of every training batch.
+    """A mixture of datasets. Each has its own share of every training batch; batches are
+    :class:`mslique.data.batch.Batch`, in training one for each dataset.
 
     A training epoch has ``steps_per_epoch`` batches in every process, whatever the sizes of the datasets. Validation
     and test see every image once, over all processes.
@@ -48,13 +33,13 @@ class LabelledDatasets(LightningDataModule):
         labels: folder of the label files; default: ``root``, as in LIQE's layout.
         split: number of the split; LIQE has 1 to 10.
         steps_per_epoch: training batches in an epoch.
-        smaller_side: shrink larger images until their smaller side has so many pixels; null: never.
-        eval_batch_size: images at a time in validation and test, per process.
+        smaller_side: shrink larger images until their smaller side has this many pixels; null: never.
+        eval_batch_size: images in a batch of validation and test, per process.
         num_workers: processes that prepare images; in training shared out among the datasets, at least one each.
         seed: of order, crops and mirroring in training.
         skip_bad_images: leave out images that cannot be decoded, with a warning; otherwise they are an error.
-        cache: folder that keeps the decoded, shrunk images (3 bytes a pixel), for this training and later ones; it can
-            be deleted at any time; null: decode them in every epoch anew. The training is the same.
+        cache: folder that keeps the decoded, shrunk images (3 bytes a pixel), for this training and later ones; you can
+            delete it at any time; null: decode the images in every epoch. The training is the same.
 
     Raises:
         UserError: no dataset, or a number that is not positive. In ``setup``: a broken label file, missing images,
@@ -92,7 +77,7 @@ class LabelledDatasets(LightningDataModule):
         self.names = list(datasets)
 
     def setup(self, stage: str) -> None:
-        """Read the labels and check that every image needed exists."""
+        """Read the labels, and check that every image in use exists."""
         parts = {"fit": ["train", "val"], "validate": ["val"], "test": ["test"]}[stage]
         found = (load_labels(n, s, self.root, self.label_root, self.split) for n, s in self.sources.items())
         self.images = list(found)
@@ -104,47 +89,41 @@ class LabelledDatasets(LightningDataModule):
 
     @property
     def record(self) -> dict[str, Any]:
-        """What the model card says of the data: the split, and the number of images of every dataset and part."""
+        """For the model card: the split, and the number of images of every dataset and part."""
         counts = {images.name: {part: len(found) for part, found in images.splits.items()} for images in self.images}
         return {"split": self.split, "images": counts}
 
     def train_dataloader(self) -> CombinedLoader:
-        replicas, rank = share(self.trainer)
+        replicas, _ = processes(self.trainer)
         views: Any = self.trainer.lightning_module.train_views  # type: ignore[union-attr]
+        whole = sum(source.batch_size for source in self.sources.values())
         loaders = {}
-        for number, name in enumerate(self.names):
-            size = self.sources[name].batch_size
+        for number, (name, source) in enumerate(self.sources.items()):
+            size = source.batch_size
             dataset = self._views(number, "train", views, length=self.steps_per_epoch * size * replicas)
-            sampler = FreshSamples(dataset, num_replicas=replicas, rank=rank, shuffle=False)
-            workers = math.ceil(self.num_workers * size / sum(source.batch_size for source in self.sources.values()))
-            loaders[name] = self._loader(dataset, size, sampler, workers)
+            workers = math.ceil(self.num_workers * size / whole)
+            loaders[name] = make_loader(dataset, size, workers, batch_of_views, self.trainer, training=True)
         return CombinedLoader(loaders, mode="min_size")  # all have steps_per_epoch batches
 
-    def val_dataloader(self) -> DataLoader[Sample | None]:
+    def val_dataloader(self) -> DataLoader[Any]:
         return self._eval_loader("val")
 
-    def test_dataloader(self) -> DataLoader[Sample | None]:
+    def test_dataloader(self) -> DataLoader[Any]:
         return self._eval_loader("test")
 
     def image_name(self, dataset: int, number: int) -> str:
-        """Path, below its dataset's folder, of an image of the test set."""
+        """The path, below its dataset's folder, of an image of the test set."""
         return self.images[dataset].splits["test"][number].path
 
-    def _eval_loader(self, part: str) -> DataLoader[Sample | None]:
+    def _eval_loader(self, part: str) -> DataLoader[Any]:
         views: Any = self.trainer.lightning_module.model.views  # type: ignore[union-attr]
         dataset: ConcatDataset[Sample | None] = ConcatDataset(
             [self._views(number, part, views) for number in range(len(self.names))]
         )
-        return self._loader(
-            dataset, self.eval_batch_size, EverySampleOnce(dataset, *share(self.trainer)), self.num_workers
-        )
+        size, workers = self.eval_batch_size, self.num_workers
+        return make_loader(dataset, size, workers, batch_of_views, self.trainer, training=False)
 
     def _views(self, number: int, part: str, views: MultiScaleViews, length: int | None = None) -> LabelledViews:
         images = self.images[number]
         options = (length, self.seed, self.skip_bad_images)
         return LabelledViews(images.folder, images.splits[part], self.read, views, number, *options)
-
-    def _loader(
-        self, dataset: Dataset[Sample | None], size: int, sampler: FreshSamples | EverySampleOnce, workers: int
-    ) -> DataLoader[Sample | None]:
-        return DataLoader(dataset=dataset, batch_size=size, sampler=sampler, num_workers=workers, collate_fn=collate)

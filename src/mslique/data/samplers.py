@@ -1,19 +1,16 @@
-"""Which process sees which sample. Being DistributedSamplers, Lightning tells them the epoch and keeps them."""
+"""Which process sees which sample.
+
+Both are DistributedSamplers: Lightning then tells them the epoch, and does not replace them by its own.
+"""
 
 from collections.abc import Iterator
 from typing import Any
 
-from lightning.pytorch import Trainer
 from torch.utils.data import Dataset, DistributedSampler
 
 
-def share(trainer: Trainer | None) -> tuple[int, int]:
-    """Number of processes, and the number of this one."""
-    return (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
-
-
 class FreshSamples(DistributedSampler[int]):
-    """New indices every epoch, shared out between processes: epoch e of n samples has indices e n to (e + 1) n - 1."""
+    """New indices in every epoch, shared out between processes: epoch e of n samples has e n to (e + 1) n - 1."""
 
     def __iter__(self) -> Iterator[int]:
         first = self.epoch * self.total_size + self.rank
@@ -21,7 +18,7 @@ class FreshSamples(DistributedSampler[int]):
 
 
 class EverySampleOnce(DistributedSampler[int]):
-    """Every index exactly once over all processes; torch's own sampler repeats some to make the shares equal."""
+    """Every index exactly once over all processes. Torch's sampler repeats some, to make the shares equal."""
 
     def __init__(self, dataset: Dataset[Any], num_replicas: int, rank: int) -> None:
         super().__init__(dataset, num_replicas, rank, shuffle=False)

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from mslique import UserError
-from mslique.data.manifests import Splits, duplicates, read_liqe, read_meta, read_table
+from mslique.data.manifests import read_liqe, read_meta, read_table
+from mslique.data.parts import Splits, duplicates
 
 
 def write(path: Path, text: str) -> Path:

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from mslique import MultiScaleViews, UserError
 from mslique.data.known_datasets import KNOWN
-from mslique.data.manifests import Label
-from mslique.data.opinion import LabelledViews, LabelSource, check_images, load_labels
+from mslique.data.labelled_views import LabelledViews
+from mslique.data.opinion import LabelSource, check_images, load_labels
+from mslique.data.parts import Label
 from mslique.io.photo_cache import decoded
 
 VIEWS = MultiScaleViews(32, n_crops=2, rule="random")

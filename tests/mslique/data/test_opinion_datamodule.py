@@ -120,6 +120,14 @@ def test_the_test_writes_scores_correlations_and_plots(
         assert Image.open(report / f"{name}.png").size == (600, 600)
 
 
+def test_a_checkpoint_with_an_option_of_earlier_versions_loads(whole: Path, options: Options, tmp_path: Path) -> None:
+    found = torch.load(checkpoint(whole), weights_only=True)
+    found["hyper_parameters"]["zero_mean_stem"] = False
+    torch.save(found, tmp_path / "old.ckpt")
+    run(["validate", *options(tmp_path, 1, f"--ckpt_path={tmp_path / 'old.ckpt'}")])
+    assert curve(tmp_path)[-1]["val_srcc"] == [row for row in curve(whole) if "val_srcc" in row][-1]["val_srcc"]
+
+
 def test_the_card_lists_datasets_and_correlations(whole: Path, tmp_path: Path) -> None:
     export_checkpoint(checkpoint(whole), tmp_path, license="CC0")
     card = (tmp_path / "README.md").read_text()

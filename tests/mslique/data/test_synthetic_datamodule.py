@@ -3,11 +3,12 @@ from pathlib import Path
 import pytest
 import torch
 from numpy.random import default_rng
-from PIL import Image, ImageOps
 
-from mslique import UserError, reference_quality
+from mslique import UserError
+from mslique.data.batch import Batch
+from mslique.data.crops import clean_crop, varied
 from mslique.data.samplers import EverySampleOnce, FreshSamples
-from mslique.data.synthetic import DegradedCrops, clean_crop, varied
+from mslique.data.synthetic import DegradedCrops
 from mslique.data.synthetic_datamodule import DegradedPhotos
 
 
@@ -19,7 +20,9 @@ def make(folder: Path, **options: object) -> DegradedPhotos:
 
 
 def test_a_batch_is_images_labels_and_dataset_ids(photo_folder: Path) -> None:
-    images, labels, ids, numbers = next(iter(make(photo_folder).train_dataloader()))
+    batch = next(iter(make(photo_folder).train_dataloader()))
+    assert isinstance(batch, Batch)
+    images, labels, ids, numbers = batch
     assert images.shape == (4, 3, 64, 64) and images.min() >= 0 and images.max() <= 1
     assert labels.shape == ids.shape == (4,) and labels.min() >= 0 and labels.max() <= 100.1
     assert ids.tolist() == [0, 0, 0, 0] and numbers.tolist() == [0, 1, 2, 3]
@@ -43,7 +46,7 @@ def test_every_epoch_is_new_and_can_be_repeated(photo_folder: Path, workers: int
     def labels(epoch: int) -> torch.Tensor:
         loader = make(photo_folder, num_workers=workers).train_dataloader()
         loader.sampler.set_epoch(epoch)
-        return torch.cat([labels for _, labels, _, _ in loader])
+        return torch.cat([batch.labels for batch in loader])
 
     assert torch.equal(labels(1), labels(1)) and not torch.equal(labels(0), labels(1))
 
@@ -67,7 +70,7 @@ def test_evaluation_shares_every_sample_once(photo_folder: Path) -> None:
 def test_each_round_shows_every_photo_once(photo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[Path] = []
     monkeypatch.setattr(
-        "mslique.data.synthetic._photo", lambda path: (shown.append(path), torch.zeros(3, 64, 64).byte())[1]
+        "mslique.data.synthetic.read_photo", lambda path: (shown.append(path), torch.zeros(3, 64, 64).byte())[1]
     )
     dataset = DegradedCrops(sorted(photo_folder.iterdir()), 8, 64, seed=0)
     _ = [dataset[i] for i in range(40)]
@@ -83,8 +86,8 @@ def test_the_last_tenth_is_kept_out_of_training(photo_folder: Path) -> None:
 
 def test_validation_is_always_the_same(photo_folder: Path) -> None:
     first, second = (list(make(photo_folder, seed=seed).val_dataloader()) for seed in (0, 1))
-    assert sum(len(labels) for _, labels, _, _ in first) == 6
-    assert all(torch.equal(a[0], b[0]) for a, b in zip(first, second, strict=True))
+    assert sum(len(batch.labels) for batch in first) == 6
+    assert all(torch.equal(a.images, b.images) for a, b in zip(first, second, strict=True))
 
 
 def test_crops_show_several_scales_and_skip_empty_sky() -> None:
@@ -162,48 +165,3 @@ def _seen(image: torch.Tensor, turns: int, flip: bool) -> torch.Tensor:
 def test_kept_samples_must_fit_the_versions(photo_folder: Path) -> None:
     with pytest.raises(UserError, match="distinct_samples is 6: give a multiple of versions"):
         DegradedPhotos(str(photo_folder), versions=4, distinct_samples=6)
-
-
-def test_samples_can_end_with_their_clean_crop(photo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mslique.data.synthetic.degrade", lambda image, *_: image / 2)
-    data = make(photo_folder, distinct_samples=8, with_originals=True)
-    images, _, _, _, originals = next(iter(data.train_dataloader()))
-    assert (images - originals / 2).abs().max() < 1 / 255  # turned, mirrored and recoloured alike
-    assert len(data.val_set[0]) == 4
-
-
-@pytest.fixture
-def outputs(photo_folder: Path, tmp_path: Path) -> Path:
-    """Two photographs of the folder in negative, one of them as BMP."""
-    (tmp_path / "outputs" / "deep").mkdir(parents=True)
-    for path, name in ((photo_folder / "chelsea.png", "chelsea.bmp"), (photo_folder / "coffee.png", "coffee.png")):
-        with Image.open(path) as image:
-            ImageOps.invert(image.convert("RGB")).save(tmp_path / "outputs" / name)
-    return tmp_path / "outputs"
-
-
-def test_images_made_elsewhere_are_the_first_versions_of_their_originals(photo_folder: Path, outputs: Path) -> None:
-    options = {"outputs": str(outputs), "output_originals": str(photo_folder), "versions": 2, "with_originals": True}
-    dataset = make(photo_folder, output_share=0.5, **options).train_set
-    samples = [dataset[index] for index in range(80)]
-    negative = [(image + original - 1).abs().max() < 1e-5 for image, _, _, _, original in samples]
-    assert not any(negative[1::2]) and 10 <= sum(negative[::2]) <= 30  # half of 40 crops
-    for (image, label, _, _, original), inverted in zip(samples, negative, strict=True):
-        torch.testing.assert_close(label, reference_quality(image[None], original[None])[0], atol=0.05, rtol=0)
-        assert label < 60 or not inverted
-    assert not any(torch.equal(a[4], b[4]) for a, b in zip(samples[::2], samples[2::2], strict=False))
-
-
-def test_outputs_without_fitting_originals_are_refused(photo_folder: Path, outputs: Path) -> None:
-    with pytest.raises(UserError, match="belong together"):
-        make(photo_folder, outputs=str(outputs))
-    options = {"outputs": str(outputs), "output_originals": str(photo_folder)}
-    with pytest.raises(UserError, match="sides of 900 pixels or more"):
-        make(photo_folder, crop_size=900, **options)
-    with Image.open(outputs / "coffee.png") as image:
-        image.rotate(90, expand=True).save(outputs / "coffee.png")
-    with pytest.raises(UserError, match="coffee.png is 400x600 and its original 600x400"):
-        make(photo_folder, **options)
-    (outputs / "coffee.png").rename(outputs / "deep" / "coffee.png")
-    with pytest.raises(UserError, match="no original of this name"):
-        make(photo_folder, **options)

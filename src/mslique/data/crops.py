@@ -1,0 +1,62 @@
+"""Random clean crops of photographs."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.random import Generator
+from torch import Tensor
+
+from ..io.decoding import read_image
+
+CACHED_PHOTOS = 64
+SMALLEST_SCALE = 0.25
+DETAIL = 0.02
+TRIES = 4
+
+
+def clean_crop(photo: Tensor, size: int, rng: Generator) -> Tensor:
+    """A random square of the photo, after the photo is shrunk by a random factor between 1 and 1/4.
+
+    A square with hardly any detail (a cloudless sky) is drawn again, at most three times: only noise is visible there,
+    and labels of such squares would teach that smooth images are good.
+
+    Args:
+        photo: (3, H, W) uint8.
+
+    Returns:
+        (3, size, size) float32 in [0, 1].
+    """
+    for _ in range(TRIES):
+        crop = _square(photo, size, rng)
+        if (crop - F.avg_pool2d(crop, 5, stride=1, padding=2, count_include_pad=False)).std() > DETAIL:
+            break
+    return crop
+
+
+def varied(images: Tensor, rng: Generator) -> Tensor:
+    """(..., 3, s, s) to the same shape: all turned and mirrored in one way, and their colour channels swapped."""
+    return turned(images, rng)[..., torch.from_numpy(rng.permutation(3)), :, :]
+
+
+def turned(images: Tensor, rng: Generator) -> Tensor:
+    """(..., s, s) to the same shape: all turned by one multiple of 90 degrees, and mirrored or not."""
+    images = images.rot90(int(rng.integers(4)), (-2, -1))
+    return images.flip(-1) if rng.random() < 0.5 else images
+
+
+@lru_cache(maxsize=CACHED_PHOTOS)
+def read_photo(path: Path) -> Tensor:
+    """(3, H, W) uint8."""
+    return (read_image(path) * 255).round().to(torch.uint8)
+
+
+def _square(photo: Tensor, size: int, rng: Generator) -> Tensor:
+    height, width = photo.shape[-2:]
+    smallest = min(1.0, max(SMALLEST_SCALE, size / min(height, width)))
+    side = min(round(size / np.exp(rng.uniform(np.log(smallest), 0))), height, width)
+    top, left = (int(rng.integers(length - side + 1)) for length in (height, width))
+    square = photo[:, top : top + side, left : left + side].float() / 255
+    return F.interpolate(square[None], (size, size), mode="bicubic", antialias=True)[0].clamp(0, 1)
