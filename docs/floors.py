@@ -105,7 +105,7 @@ def draw(path: str) -> None:
             if file.name != "__init__.py":
                 short = module.removeprefix(f"{name}.")
                 members[name].append(short.split(".", 1)[1] if short == module else short)
-    figure = Figure(figsize=(11, 12), layout="tight")
+    figure = Figure(figsize=(11, 9), layout="tight")
     axes = figure.subplots()
     axes.set(xlim=(0, 100), ylim=(-len(FLOORS), 0))
     axes.axis("off")
