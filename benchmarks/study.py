@@ -21,8 +21,7 @@ from scipy.special import expit
 from scipy.stats import kendalltau
 
 from dlmap.study import bradley_terry
-from dlmap.study.ranking import rank
-from dlmap.study.result import ALPHA, Estimate, Ranking
+from dlmap.study.ranking import ALPHA, Estimate, Ranking, rank
 from dlmap.study.simulate import CARELESS, Habits, simulate
 
 MODELS, TRIALS = 8, 120

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from dlmap.study import models
-from dlmap.study.entries import from_texts
+from dlmap.study.models import from_texts
 
 
 def test_photographs_and_weights_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,5 +18,5 @@ def test_photographs_and_weights_without_a_network(tmp_path: Path, monkeypatch: 
     pictures = [Image.open(path) for path in sorted((tmp_path / "photos").iterdir())]
     assert len(pictures) == 6 and {picture.size for picture in pictures} == {(256, 256)}
     assert min(np.asarray(picture).std() for picture in pictures) > 20
-    entries = from_texts([f"pyiqa:cnniqa,pretrained_model_path={tmp_path / 'cnniqa.pth'}"], None)
+    entries = from_texts([f"pyiqa:cnniqa,pretrained_model_path={tmp_path / 'cnniqa.pth'}"])
     models.check(entries, calibrated=False)

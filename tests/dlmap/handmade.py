@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 from skimage import data
 
-from dlmap.study import Study
+from dlmap.study.definition import Study
 
 CONTESTANTS = ("soft", "sharp", "grainy")
 

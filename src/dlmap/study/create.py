@@ -2,32 +2,70 @@
 
 import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.utilities import rank_zero_info
+from mslique import UserError, lightning_cli
 
-from mslique import UserError
-
+from ..run.datamodule import PhotoFolderData
 from ..run.files import write_bytes
 from ..run.plan import find
 from ..run.record import Record
-from . import models
-from .base import Base
+from . import models, stimuli
 from .definition import FILE, Study
-from .entries import Entry, default_name, overlay, recorded
-from .stimuli import Errors, copy_outputs, errors_of_run, save_originals
+from .models import Entry
+from .stimuli import Errors
 from .store import Store
 
-Predict = Callable[[Sequence[str]], int]
-"""Options of ``lightning predict`` -> its exit status."""
-SAMPLES = 240  # crops to which constants are fitted, as `dlmap calibrate` takes
 EVERY_PHOTO = ["--data.limit", "null", "--data.include", "*", "--data.exclude", ""]
 
 
-def create_of_models(base: Base, entries: Mapping[str, Entry], calibrated: bool, predict: Predict) -> Errors:
+@dataclass(frozen=True)
+class Base:
+    """What all contestants share: the photographs and a configuration of ``lightning predict``.
+
+    Args:
+        study: folder of the study.
+        photos: folder of the photographs.
+        options: the configuration file, and options on top of it.
+        settings: the values that the options lead to.
+    """
+
+    study: Path
+    photos: str
+    options: list[str]
+    settings: dict[str, Any]
+
+    @property
+    def quality(self) -> Entry:
+        return models.quality_of(self.settings)
+
+    def records(self) -> list[Record]:
+        """The photographs and the names of their pictures."""
+        data = PhotoFolderData(**{**self.settings["data"]["init_args"], "folder": self.photos, "reference": None})
+        return data.records(self.study / "originals", keep_format=False)
+
+
+def read_base(study: Path, photos: str, config: Path, further: Sequence[str]) -> Base:
+    """Parse the configuration, before any work.
+
+    Raises:
+        UserError: it sets what the study sets itself, or the folders of study and photographs contain one another.
+        SystemExit: an option is not one of ``lightning predict``.
+    """
+    inner, outer = Path(photos).resolve(), study.resolve()
+    if inner.is_relative_to(outer) or outer.is_relative_to(inner):
+        raise UserError(f"{study} and {photos} contain one another: give a folder elsewhere for the study")
+    options = ["--config", str(config), *further]
+    settings = lightning_cli.parse(["predict", *options, "--data.folder", photos])
+    if settings["output"] is not None or settings["model"]["init_args"]["format"] != "png":
+        raise UserError("a study sets where pictures go, and that they are PNG: leave out --output and format")
+    return Base(study, photos, options, settings)
+
+
+def create_of_models(base: Base, entries: Mapping[str, Entry], calibrated: bool) -> Errors:
     """Make, or go on with, a study whose contestants are quality models.
 
     Args:
@@ -40,60 +78,63 @@ def create_of_models(base: Base, entries: Mapping[str, Entry], calibrated: bool,
     Raises:
         UserError: a model cannot be used, the study has answers to other pictures, or a run ended early.
     """
-    base.check_quality_is_free()
+    plain = lightning_cli.parse(["predict", *base.options[:2], "--data.folder", base.photos])
+    if models.quality_of(plain) != base.quality:
+        raise UserError("the quality model is what the contestants differ in: leave out options that set it")
     models.check(entries, calibrated)
-    tasks = base.tasks()
-    study = _begin(base, list(entries), tasks, {"models": dict(entries)})
-    errors = save_originals(tasks, base.study / "originals")
-    if not calibrated:
-        entries = _calibrated(base.study, entries)
-    inputs = [(task.file, task.output) for task in tasks]
+    records = base.records()
+    study = _begin(base, list(entries), records, {"models": dict(entries)})
+    originals = base.study / "originals"
+    errors = stimuli.save_originals(records, originals)
+    configs = {name: base.study / "configs" / f"{name}.yaml" for name in entries}
+    if not calibrated:  # constants of an earlier run stay, so that its pictures do
+        old = {name: known for name, entry in entries.items() if (known := models.recorded(entry, configs[name]))}
+        entries = old if len(old) == len(entries) else models.fitted(entries, originals)
     for name, entry in entries.items():
-        config = _config(base.study, name)
-        write_bytes(config, overlay(entry).encode())
-        options = [*base.options, "--config", str(config), "--data.folder", base.photos]
-        errors = _predict(base.study, name, options, inputs, predict) | errors
+        write_bytes(configs[name], models.overlay(entry).encode())
+        options = [*base.options, "--config", str(configs[name]), "--data.folder", base.photos]
+        errors = stimuli.run_contestant(study, name, options, {r.file: r.output for r in records}) | errors
     _finish(study, errors, {"judges": dict(entries), "own": {name: name for name in entries}})
     return errors
 
 
-def create_of_enhancers(base: Base, folders: Mapping[str, Path], predict: Predict) -> Errors:
-    """The same with enhancers, each as it is and, as NAME+MAP, refined.
+def create_of_enhancers(base: Base, folders: Mapping[str, Path]) -> Errors:
+    """Make, or go on with, a study of enhancers: each as it is (NAME), and refined (NAME+MAP).
 
     Args:
-        folders: with their outputs, by enhancer.
+        folders: with the outputs, by enhancer.
+
+    Returns, Raises: as :func:`create_of_models`.
     """
     for folder in folders.values():
         find(folder)
-    refined = {name: f"{name}+MAP" for name in folders}
-    contestants = [contestant for pair in refined.items() for contestant in pair]
-    judge = default_name(base.quality)
+    contestants = [contestant for name in folders for contestant in (name, f"{name}+MAP")]
+    judge = models.default_name(base.quality)
     models.check({judge: base.quality}, calibrated=True)
-    tasks = base.tasks()
-    study = _begin(base, contestants, tasks, {"enhancers": {name: str(folder) for name, folder in folders.items()}})
-    errors = save_originals(tasks, base.study / "originals")
+    records = base.records()
+    study = _begin(base, contestants, records, {"enhancers": {name: str(folder) for name, folder in folders.items()}})
+    errors = stimuli.save_originals(records, base.study / "originals")
     for name, folder in folders.items():
         copies = base.study / "outputs" / name
-        usable = [task for task in tasks if task.output not in errors]
-        errors |= copy_outputs(folder, usable, base.study / "originals", copies)
-        photos = [photo for task in usable if (photo := task.output) not in errors]
+        errors |= stimuli.copy_outputs(study, folder, [r for r in records if r.output not in errors], copies)
+        photos = {r.output: r.output for r in records if r.output not in errors}
         if not photos:
             raise UserError(f"no picture in {folder} can be used; first: {next(iter(errors.values()))}")
         options = [*base.options, "--data.folder", str(copies), *EVERY_PHOTO]
-        errors |= _predict(base.study, refined[name], options, [(photo, photo) for photo in photos], predict)
+        errors |= stimuli.run_contestant(study, f"{name}+MAP", options, photos)
     _finish(study, errors, {"judges": {judge: base.quality}, "own": dict.fromkeys(contestants, judge)})
     return errors
 
 
-def _begin(base: Base, contestants: Sequence[str], tasks: Sequence[Record], sources: Mapping[str, Any]) -> Study:
-    """The study as it will be if nothing fails; a definition that is there keeps its token, question and seed.
+def _begin(base: Base, contestants: Sequence[str], records: Sequence[Record], sources: Mapping[str, Any]) -> Study:
+    """The study if nothing fails; an existing definition keeps its token, question and seed.
 
     Raises:
-        UserError: the contestants' names, or their number, are wrong; or observers have answered to other pictures.
+        UserError: the contestants' names or their number are wrong, or observers have answered to other pictures.
     """
-    # as the file gives it back: tuples are lists there
+    # through JSON, as the file returns it: tuples become lists
     details = json.loads(json.dumps({"photos": base.photos, "model": base.settings["model"], **sources}))
-    photos = tuple(task.output for task in tasks)
+    photos = tuple(record.output for record in records)
     if not (base.study / FILE).is_file():
         return Study(base.study, tuple(contestants), photos, secrets.token_urlsafe(16), details=details)
     old = Study.load(base.study)
@@ -108,40 +149,3 @@ def _finish(study: Study, errors: Errors, judges: dict[str, Any]) -> None:
     if not photos:
         raise UserError(f"no photograph is left that every contestant has; first: {next(iter(errors.values()))}")
     replace(study, photos=photos, details=study.details | judges).save()
-
-
-def _calibrated(folder: Path, entries: Mapping[str, Entry]) -> dict[str, Entry]:
-    """With the constants of an earlier run, so that what is done stays done; or with new ones, the same way for all."""
-    known = {name: recorded(entry, _config(folder, name)) for name, entry in entries.items()}
-    if all(known.values()):
-        return {name: entry for name, entry in known.items() if entry}
-    return models.fitted(entries, folder / "originals", SAMPLES)
-
-
-def _config(folder: Path, name: str) -> Path:
-    return folder / "configs" / f"{name}.yaml"
-
-
-def _predict(
-    folder: Path, name: str, options: Sequence[str], inputs: Sequence[tuple[str, str]], predict: Predict
-) -> Errors:
-    """One contestant's run; ``inputs`` are pairs of the input's name and that of its picture."""
-    rank_zero_info(f"contestant {name}")
-    output = folder / "outputs" / name
-    before = _changed(output)
-    status = predict([*options, "--output", str(output)])
-    # 1 may mean that some photographs failed, which results.csv then tells, or that there was no run at all
-    over = status == 0 or (status == 1 and _changed(output) != before)
-    errors = errors_of_run(output, inputs) if over else None
-    if errors is None:
-        raise UserError(
-            f"the run of {name} ended early, with exit status {status}; its message stands above. The same command"
-            " again goes on from here"
-        )
-    return {photo: f"{name}: {error}" for photo, error in errors.items()}
-
-
-def _changed(output: Path) -> int | None:
-    """When results.csv was written, or None; a run that comes to its end writes it."""
-    table = output / "results.csv"
-    return table.stat().st_mtime_ns if table.is_file() else None

@@ -1,8 +1,8 @@
-"""What a study is: its folder, its contestants, its photographs.
+"""A study on disk: its folder, its contestants, its photographs.
 
     STUDY/study.json                  this definition
-    STUDY/originals/PHOTO             the photographs as they were given to the contestants, PNG
-    STUDY/outputs/CONTESTANT/PHOTO    what the contestants made of them, PNG of the same size
+    STUDY/originals/PHOTO             the photographs as the contestants received them, PNG
+    STUDY/outputs/CONTESTANT/PHOTO    the contestants' pictures of them, PNG of the same size
     STUDY/answers.sqlite              the observers' answers
 
 PHOTO is a relative path with the suffix .png, CONTESTANT a name of letters, digits and ``+-._``.
@@ -18,7 +18,7 @@ from typing import Any
 from mslique import UserError
 
 from ..run.files import write_bytes
-from .design import ORIGINAL
+from .trials import ORIGINAL
 
 FILE = "study.json"
 QUESTION = "Which of the two pictures do you prefer?"
@@ -29,13 +29,15 @@ class Study:
     """A study on disk.
 
     Args:
-        folder: of the study.
-        contestants: at least two names, in the order in which they were given.
-        photos: names below ``originals``, of which every contestant has an output.
+        contestants: at least two names, in the user's order.
+        photos: names below ``originals``; every contestant has an output of each.
         token: secret part of the page's address.
-        question: what observers are asked.
-        seed: of the random numbers with which trials are drawn.
-        details: where each contestant came from (its configuration, constants, folder); for the record.
+        question: to the observers.
+        seed: of the draw of trials.
+        details: the source of each contestant: its configuration, constants, folder.
+
+    Raises:
+        UserError: there are fewer than two contestants, a name is wrong, or there is no photograph.
     """
 
     folder: Path
@@ -61,8 +63,15 @@ class Study:
         return self.folder / "outputs" / contestant / photo
 
     def picture(self, name: str, photo: str) -> Path:
-        """Of the contestant ``name``, or ORIGINAL."""
+        """The output of the contestant ``name``, or the original for ORIGINAL."""
         return self.original(photo) if name == ORIGINAL else self.output(name, photo)
+
+    def check_pictures(self) -> None:
+        """Raise a UserError that names the first picture that is missing."""
+        for photo in self.photos:
+            for path in (self.picture(name, photo) for name in (ORIGINAL, *self.contestants)):
+                if not path.is_file():
+                    raise UserError(f"the study lacks {path}: run the `dlmap study create` that made it again")
 
     @property
     def answers(self) -> Path:
@@ -75,11 +84,7 @@ class Study:
 
     @classmethod
     def load(cls, folder: str | Path) -> "Study":
-        """Read a study's definition.
-
-        Raises:
-            UserError: there is none, or it cannot be read.
-        """
+        """Read STUDY/study.json; raises a UserError if it is missing or wrong."""
         path = Path(folder) / FILE
         if not path.is_file():
             raise UserError(f"{folder} is no study: there is no {FILE} in it; `dlmap study create` makes one")
@@ -93,6 +98,6 @@ class Study:
 
 
 def check_name(name: str) -> None:
-    """Raise a UserError unless ``name`` can be a contestant's: it names a folder and appears in addresses."""
+    """Raise a UserError unless ``name`` can name a contestant, its folder, and a part of an address."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9+._-]*", name):
         raise UserError(f"{name!r} cannot name a contestant: use letters, digits and +-._ only")

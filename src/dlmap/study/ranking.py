@@ -1,58 +1,133 @@
 """From answers to a global ranking: screening, scores, intervals, tests, groups."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from scipy import stats
+from scipy.special import expit
 
 from mslique import UserError
 
-from . import bradley_terry, groups
-from .answers import Answer
-from .result import ALPHA, Estimate, Options, Pair, Ranking, Standing
+from .bradley_terry import Floats, Tally, check_connected, fit, separated
+from .options import Options
 from .screening import Observer, screen
-from .tally import Floats, Mask, Numbers, Tally
-from .uncertainty import Uncertainty, bootstrap
+from .trials import Answer
+from .uncertainty import Uncertainty, bootstrap, corrected, letters, runs
+
+ALPHA = 0.05
+"""Intervals cover 1 - ALPHA; contestants whose p-value is below ALPHA are told apart."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One contestant: score in logits (0 on average), letters of its groups, times shown and times chosen."""
+
+    rank: int
+    contestant: str
+    score: Estimate
+    groups: str
+    comparisons: int
+    wins: int
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The t-test of two contestants: ``better`` has the higher score. ``p`` is corrected for the number of pairs."""
+
+    better: str
+    worse: str
+    difference: Estimate
+    error: float
+    t: float
+    p_alone: float
+    p: float
+
+    @property
+    def distinct(self) -> bool:
+        return self.p < ALPHA
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The result.
+
+    Args:
+        standings: in rank order, best first.
+        pairs: all pairs, in rank order of the better, then of the worse.
+        runs: first and last place (from 0) of every group of contestants that cannot be told apart.
+        observers: all observers, excluded or not.
+        tally: the answers that count.
+        side: preference for the left side, in logits.
+        freedom: degrees of freedom of the tests.
+        separated: groups of which one won every comparison with another, if there are any.
+        options: of the ranking.
+    """
+
+    standings: list[Standing]
+    pairs: list[Pair]
+    runs: list[tuple[int, int]]
+    observers: list[Observer]
+    tally: Tally
+    side: Estimate
+    freedom: int
+    separated: list[str]
+    options: Options
+
+    @property
+    def side_chance(self) -> Estimate:
+        """The probability that the left of two equal pictures is chosen."""
+        return Estimate(*(float(expit(v)) for v in (self.side.value, self.side.low, self.side.high)))
+
+    @property
+    def excluded(self) -> list[Observer]:
+        return [] if self.options.keep_all else [observer for observer in self.observers if observer.reasons]
 
 
 def rank(answers: Sequence[Answer], contestants: Sequence[str] = (), options: Options | None = None) -> Ranking:
-    """Rank the contestants of ``answers``; those named in ``contestants`` must all be among them.
+    """Rank the contestants of ``answers``; all names in ``contestants`` must be among them.
 
     Raises:
-        UserError: there are no answers, or none is left after the screening; contestants were never compared.
+        UserError: there are no answers, or none after the screening; or some contestants were never compared.
     """
     options = options or Options()
     everyone = Tally.of(answers, contestants)
     if not len(everyone.first):
         raise UserError("there are no answers to pairs of contestants yet")
     observers = screen(answers, everyone, options.bounds)
-    kept = np.array([options.keep_all or not observer.reasons for observer in observers])
-    if not kept.any():
-        raise UserError(f"all {len(kept)} observers are excluded ({_reasons(observers)}); --keep-all keeps them")
-    tally = everyone.only(kept[everyone.observer])
+    kept = {o.observer for o in observers if options.keep_all or not o.reasons}
+    if not kept:
+        reasons = "; ".join(f"{o.observer}: {', '.join(o.reasons)}" for o in observers[:3])
+        more = "; ..." if len(observers) > 3 else ""
+        raise UserError(f"all {len(observers)} observers are excluded ({reasons}{more}); --keep-all keeps them")
+    tally = Tally.of([a for a in answers if a.observer in kept], everyone.contestants)
     counts = tally.total()
-    bradley_terry.check_connected(counts, tally.contestants)
-    parameters = bradley_terry.fit(counts)
+    check_connected(counts, tally.contestants)
+    parameters = fit(counts)
     uncertainty = bootstrap(tally, parameters, options.resamples, np.random.default_rng(options.seed))
-    order: Numbers = np.argsort(-parameters[:-1], kind="stable")
-    pairs = _pairs(tally.contestants, parameters, uncertainty, order, options.correction)
-    runs = groups.runs(_distinct(pairs, [tally.contestants[k] for k in order]))
+    order = np.argsort(-parameters[:-1], kind="stable").tolist()
+    pairs, groups = _pairs(tally.contestants, parameters, uncertainty, order, options)
     return Ranking(
-        standings=_standings(tally, parameters, uncertainty, order, runs),
+        standings=_standings(tally, parameters, uncertainty, order, groups),
         pairs=pairs,
-        runs=runs,
+        runs=groups,
         observers=observers,
         tally=tally,
         side=_estimates(np.eye(len(parameters))[-1:], parameters, uncertainty)[0],
         freedom=uncertainty.freedom,
-        separated=bradley_terry.separated(counts, tally.contestants),
+        separated=separated(counts, tally.contestants),
         options=options,
     )
-
-
-def _reasons(observers: Sequence[Observer]) -> str:
-    return "; ".join(f"{o.observer}: {', '.join(o.reasons)}" for o in observers[:3]) + ("; ..." * (len(observers) > 3))
 
 
 def _estimates(contrasts: Floats, parameters: Floats, uncertainty: Uncertainty) -> list[Estimate]:
@@ -62,38 +137,34 @@ def _estimates(contrasts: Floats, parameters: Floats, uncertainty: Uncertainty) 
 
 
 def _standings(
-    tally: Tally, parameters: Floats, uncertainty: Uncertainty, order: Numbers, runs: Sequence[tuple[int, int]]
+    tally: Tally, parameters: Floats, uncertainty: Uncertainty, order: list[int], groups: list[tuple[int, int]]
 ) -> list[Standing]:
     m = len(tally.contestants)
     scores = _estimates(np.eye(m, m + 1) - np.append(np.full(m, 1 / m), 0), parameters, uncertainty)
-    shown = np.bincount(np.concatenate([tally.left, tally.right]), minlength=m)
-    wins = np.bincount(tally.winner, minlength=m)
+    shown = np.bincount(np.concatenate([tally.left, tally.right]), minlength=m).tolist()
+    wins = np.bincount(tally.winner, minlength=m).tolist()
     return [
-        Standing(place + 1, tally.contestants[k], scores[k], letters, int(shown[k]), int(wins[k]))
-        for place, (k, letters) in enumerate(zip(order, groups.letters(runs, m), strict=True))
+        Standing(place, tally.contestants[k], scores[k], names, shown[k], wins[k])
+        for place, (k, names) in enumerate(zip(order, letters(groups, m), strict=True), start=1)
     ]
 
 
 def _pairs(
-    names: Sequence[str], parameters: Floats, uncertainty: Uncertainty, order: Numbers, correction: groups.Correction
-) -> list[Pair]:
-    one = np.eye(len(parameters))
-    couples = list(combinations(order, 2))
-    contrasts = np.array([one[better] - one[worse] for better, worse in couples])
+    names: Sequence[str], parameters: Floats, uncertainty: Uncertainty, order: list[int], options: Options
+) -> tuple[list[Pair], list[tuple[int, int]]]:
+    """The tests of all pairs, and the groups that follow from them."""
+    one = np.eye(len(parameters))[order]
+    first, second = np.array(list(combinations(range(len(order)), 2))).T
+    contrasts = one[first] - one[second]
     estimates, errors = _estimates(contrasts, parameters, uncertainty), uncertainty.error(contrasts)
-    alone = groups.two_tailed(contrasts @ parameters, errors, uncertainty.freedom)
-    p = groups.corrected(alone, correction)
-    return [
-        Pair(names[better], names[worse], e, float(s), e.value / float(s), float(p1), float(p2))
-        for (better, worse), e, s, p1, p2 in zip(couples, estimates, errors, alone, p, strict=True)
+    t = contrasts @ parameters / errors
+    alone = 2 * stats.t.sf(np.abs(t), uncertainty.freedom)
+    p = corrected(alone, options.correction)
+    distinct = np.zeros((len(order), len(order)), dtype=bool)
+    distinct[first, second] = distinct[second, first] = p < ALPHA
+    columns = (errors.tolist(), t.tolist(), alone.tolist(), p.tolist())
+    pairs = [
+        Pair(names[order[i]], names[order[j]], *row)
+        for i, j, *row in zip(first, second, estimates, *columns, strict=True)
     ]
-
-
-def _distinct(pairs: Sequence[Pair], names: Sequence[str]) -> Mask:
-    """(M, M) in rank order, as :func:`~.groups.runs` takes it."""
-    place = {name: k for k, name in enumerate(names)}
-    table = np.zeros((len(names), len(names)), dtype=bool)
-    for pair in pairs:
-        i, j = place[pair.better], place[pair.worse]
-        table[i, j] = table[j, i] = pair.distinct
-    return table
+    return pairs, runs(distinct)

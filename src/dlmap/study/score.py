@@ -1,11 +1,19 @@
-"""``dlmap study score``: every picture of a study in the eyes of every model, and its distance to the original."""
+"""``dlmap study score``: the scores of every picture by every model, its distance to the original, and the matrix.
+
+The preference of a judge for a contestant is the share of comparisons, with each other contestant on each photograph,
+that the contestant wins by the judge's scores; a tie counts half, 0.5 is no preference. Shares, unlike mean scores,
+compare judges with different scales. Pictures that were optimised for a judge win by its scores, whatever they are
+worth; the judge compares the other contestants without them [ours].
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 from tqdm import tqdm
@@ -13,27 +21,116 @@ from tqdm import tqdm
 from mslique import UserError, decode_image
 
 from ..run.files import six_digits, write_csv
-from . import models
-from .create import SAMPLES
+from . import figures, models
 from .definition import Study
-from .design import ORIGINAL
-from .entries import Entry, from_texts
-from .matrix import Matrix, make_matrix
-from .matrix_figure import draw_matrix
+from .models import Entry
+from .trials import ORIGINAL
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Rows are contestants, the one that the other judges prefer first; columns are judges, in the same order.
+
+    Args:
+        contestants: C names.
+        judges: J names.
+        preference: (C, J), in [0, 1]; nan where the judge has nothing to compare.
+        own: (C, J), whether the judge is the model that the contestant's ascent followed. In a study of enhancers this
+            is one model for all rows, also for those without an ascent: it is not neutral between them.
+        by_others: (C,), mean preference of the other judges; nan if there are none.
+        over_original: (C,), share of photographs where the other judges score the picture above the original.
+        photos: number of photographs.
+    """
+
+    contestants: tuple[str, ...]
+    judges: tuple[str, ...]
+    preference: Array
+    own: Mask
+    by_others: Array
+    over_original: Array
+    photos: int
+
+    @property
+    def only_by_itself(self) -> Mask:
+        """(C,), whether its own judge prefers the contestant (in more than half of the comparisons) and no other."""
+        liked = self.preference > 0.5
+        mine, others = (liked & self.own).any(axis=1), (liked & ~self.own).any(axis=1)
+        return np.asarray(mine & ~others & ~np.isnan(self.by_others))
+
+    def text(self) -> str:
+        """One line for each contestant, and one for each that only the model of its own ascent likes."""
+        lines, exposed = ["comparisons won:\n"], []
+        for name, row, own, others, alone in zip(
+            self.contestants, self.preference, self.own, self.by_others, self.only_by_itself, strict=True
+        ):
+            judges = [judge for judge, is_own in zip(self.judges, own, strict=True) if is_own]
+            shares = [] if np.isnan(others) else [f"{others:.0%} by the other judges"]
+            shares += [f"{s:.0%} by {j}, which the ascent followed" for j, s in zip(judges, row[own], strict=True)]
+            lines.append(f"{name}: {', '.join(shares)}\n")
+            if alone:
+                judge = " and ".join(judges)
+                exposed.append(f"{name} is liked only by itself: {judge} prefers its pictures, no other judge does\n")
+        return "".join(lines + exposed)
+
+    def write(self, path: Path) -> None:
+        """Write matrix.csv, atomically."""
+        columns = ["preferred_by_the_others", "over_the_original", "liked_only_by_itself"]
+        values = np.column_stack([self.preference, self.by_others, self.over_original])
+        rows = [
+            [name, *("" if np.isnan(v) else f"{v:.4f}" for v in row), "yes" if alone else "no"]
+            for name, row, alone in zip(self.contestants, values, self.only_by_itself, strict=True)
+        ]
+        write_csv(path, ["contestant", *self.judges, *columns], rows)
+
+
+def make_matrix(
+    contestants: tuple[str, ...], judges: tuple[str, ...], own: dict[str, str], scores: Array, originals: Array
+) -> Matrix:
+    """The matrix of scores (J, P, C) of contestants and (J, P) of the originals, on P photographs.
+
+    Args:
+        own: the judge that a contestant's ascent followed, by contestant.
+    """
+    wins = (scores[..., :, None] > scores[..., None, :]) + 0.5 * (scores[..., :, None] == scores[..., None, :])
+    mine = np.array([[own.get(name) == judge for judge in judges] for name in contestants])
+    compared = (mine.T[:, :, None] | ~mine.T[:, None, :]) & ~np.eye(len(contestants), dtype=bool)  # (J, C, C)
+    preference = _mean_where(wins.mean(axis=1), compared).T
+    by_others = _mean_where(preference, ~mine & ~np.isnan(preference))
+    over_original = _mean_where((scores > originals[..., None]).mean(axis=1).T, ~mine)
+    rows = np.argsort(-np.nan_to_num(by_others, nan=-1), kind="stable")
+    first = np.where(mine.any(axis=0), mine[rows].argmax(axis=0), len(contestants))
+    columns = np.argsort(first, kind="stable")  # so that each contestant's own judge is on the diagonal
+    return Matrix(
+        contestants=tuple(contestants[k] for k in rows),
+        judges=tuple(judges[k] for k in columns),
+        preference=preference[rows][:, columns],
+        own=mine[rows][:, columns],
+        by_others=by_others[rows],
+        over_original=over_original[rows],
+        photos=scores.shape[1],
+    )
+
+
+def _mean_where(values: Array, where: Mask) -> Array:
+    """Means of the chosen elements along the last axis; nan where there are none."""
+    count = where.sum(axis=-1)
+    return np.where(count > 0, np.where(where, values, 0).sum(axis=-1) / np.maximum(count, 1), np.nan)
 
 
 def score(folder: Path, further: Sequence[str]) -> Matrix:
     """Write scores.csv, fidelity.csv, matrix.csv and matrix.png of a study.
 
     Args:
-        further: judges beside the contestants' own, as :func:`dlmap.study.entries.from_texts` takes them.
+        further: judges besides the contestants' own, as :func:`~.models.from_texts` takes them.
 
     Raises:
-        UserError: no such study, or a judge cannot be used.
+        UserError: there is no such study, or a judge cannot be used.
     """
     study = Study.load(folder)
     known: dict[str, Entry] = study.details.get("judges", {})
-    own: dict[str, str] = study.details.get("own", {})
     judges = known | _further(study, known, further)
     if not judges:
         raise UserError(f"{folder} does not tell of a quality model: give judges (--quality)")
@@ -43,33 +140,41 @@ def score(folder: Path, further: Sequence[str]) -> Matrix:
     calibrated, rows = np.zeros((len(judges), len(study.photos), len(pictures))), []
     with tqdm(total=calibrated.size, desc="scores", unit="picture", disable=None) as bar:
         for j, (judge, entry) in enumerate(judges.items()):
-            model = models.build(entry).to(device)
-            for p, photo in enumerate(study.photos):
-                for c, name in enumerate(pictures):
-                    raw, calibrated[j, p, c] = _scores(model, _picture(study, name, photo).to(device))
-                    rows.append((photo, name, judge, raw, calibrated[j, p, c]))
-                    bar.update()
+            model: Any = models.build(entry).to(device)
+            for p, c in np.ndindex(calibrated.shape[1:]):
+                image = _picture(study, pictures[c], study.photos[p]).to(device)
+                with torch.no_grad():  # a raw score is missing where the model has none of its own
+                    raw = model.raw(image).item() if hasattr(model, "raw") else ""
+                    calibrated[j, p, c] = model(image).item()
+                rows.append((study.photos[p], pictures[c], judge, raw, calibrated[j, p, c]))
+                bar.update()
     _write(folder / "scores.csv", ("photo", "contestant", "judge", "raw", "calibrated"), rows)
+    own: dict[str, str] = study.details.get("own", {})
     matrix = make_matrix(study.contestants, tuple(judges), own, calibrated[..., 1:], calibrated[..., 0])
     matrix.write(folder / "matrix.csv")
-    draw_matrix(matrix, folder / "matrix.png")
+    figures.draw_matrix(matrix, folder / "matrix.png")
     return matrix
 
 
 def _further(study: Study, known: Mapping[str, Entry], texts: Sequence[str]) -> dict[str, Entry]:
-    pieces = (entry["init_args"].get("piece") for entry in known.values())
-    entries = from_texts(texts, next((piece for piece in pieces if piece), None))
+    entries = models.from_texts(texts)
     if both := known.keys() & entries.keys():
         raise UserError(f"{', '.join(sorted(both))} is a judge of the study already: leave it out, or give NAME=...")
     if not entries:
         return {}
     models.check(entries, calibrated=False)
-    return models.fitted(entries, study.folder / "originals", SAMPLES)
+    return models.fitted(entries, study.folder / "originals")
 
 
 def _fidelities(study: Study) -> Iterable[tuple[Any, ...]]:
-    """Distance to the original as the ascent had it, PSNR in dB and SSIM, of colours as they are stored."""
-    fidelity = _fidelity(study)
+    """The ascent's fidelity, PSNR in dB and SSIM, all to the original, of colours as they are stored."""
+    try:
+        entry = study.details["model"]["init_args"]["objective"]["init_args"]["fidelity"]
+    except KeyError:
+        raise UserError(
+            f"{study.folder} does not tell how fidelity is measured: make it by dlmap study create"
+        ) from None
+    fidelity: nn.Module = models.build(entry, "fidelity")
     for photo in tqdm(study.photos, desc="fidelity", disable=None):
         original = _picture(study, ORIGINAL, photo)
         for name in study.contestants:
@@ -79,26 +184,9 @@ def _fidelities(study: Study) -> Iterable[tuple[Any, ...]]:
             yield photo, name, fidelity(image, original).item(), psnr.item(), ssim.item()
 
 
-def _fidelity(study: Study) -> nn.Module:
-    try:
-        entry = study.details["model"]["init_args"]["objective"]["init_args"]["fidelity"]
-    except KeyError:
-        raise UserError(
-            f"{study.folder} does not tell how fidelity is measured: make it by dlmap study create"
-        ) from None
-    return models.build(entry, "fidelity")
-
-
 def _picture(study: Study, name: str, photo: str) -> Tensor:
-    """(1, 3, H, W), colours as they are stored, which is what was enhanced."""
+    """(1, 3, H, W) in [0, 1], colours as they are stored."""
     return decode_image(study.picture(name, photo)).image[None]
-
-
-@torch.no_grad()
-def _scores(model: Any, image: Tensor) -> tuple[float | str, float]:
-    """Raw, empty for a model that has no single raw score, and calibrated."""
-    raw = model.raw(image).item() if hasattr(model, "raw") else ""
-    return raw, model(image).item()
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:

@@ -1,4 +1,4 @@
-"""Which observers did not look: each rule with its bound, each exclusion with its reason."""
+"""Which observers were careless: each rule has its bound, each exclusion its reason."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -11,24 +11,22 @@ from scipy.stats import binom, norm
 
 from mslique import UserError
 
-from .answers import Answer
-from .bounds import Bounds
-from .bradley_terry import design, fit_many
-from .design import DEGRADED, ORIGINAL
-from .tally import Mask, Tally
+from .bradley_terry import Mask, Tally, design, fit
+from .options import Bounds
+from .trials import DEGRADED, ORIGINAL, Answer
 
 LEVEL = 0.01
-"""How often a rule may exclude an observer who does look, by its own reckoning."""
+"""The probability, by its own model, with which a rule excludes an attentive observer."""
 OTHERS = 5
-"""Observers who must be left to tell what the others chose."""
+"""More observers than this must be left for a comparison with the others."""
 
 
 @dataclass(frozen=True)
 class Observer:
-    """What an observer did. None stands for what was not measured; ``reasons`` are empty for those who are kept.
+    """The conduct of an observer; None: not measured. ``reasons`` are empty for observers who are kept.
 
-    ``agreement`` is the share of answers that follow the ranking of the others, ``expected`` the share that the
-    ranking itself lets expect of one who looks.
+    ``agreement`` is the share of answers that follow the ranking of the others, ``expected`` the share that this
+    ranking predicts for an attentive observer.
     """
 
     observer: str
@@ -44,13 +42,13 @@ class Observer:
 
 
 def screen(answers: Sequence[Answer], tally: Tally, bounds: Bounds) -> list[Observer]:
-    """Every observer of ``tally`` with the reasons for which the answers should not count.
+    """Every observer of ``tally``, with the reasons to exclude the answers.
 
-    By conduct: too few answers; fewer catch trials right than one who looks gets in 99 % of sessions; nearly all
-    answers on one side; too many answers too fast to have compared. Then, if more than ``OTHERS`` are left, the
-    coin-flippers among them: whose agreement with the ranking of all others is neither better nor worse than chance
-    (binomial test, 5 %) although that ranking lets expect more (1 %), and whose catch trials a coin could have got
-    right as well (1 %). One who gets them right, or steadily disagrees, has another taste and stays.
+    Rules of conduct: too few answers; fewer catch trials right than in 99 % of an attentive observer's sessions; nearly
+    all answers on one side; too many answers too fast for a comparison. Then, if more than ``OTHERS`` are left, an
+    observer is excluded whose agreement with the ranking of all others is not different from chance (binomial test,
+    5 %), although this ranking predicts more (1 %), and whose catch trials could be right by chance (1 %). An observer
+    who gets the catch trials right, or steadily disagrees, has another taste and stays.
 
     Raises:
         UserError: a catch trial does not say which side is right.
@@ -64,13 +62,13 @@ def screen(answers: Sequence[Answer], tally: Tally, bounds: Bounds) -> list[Obse
 
 
 def catch_rule(catches: int, bounds: Bounds) -> tuple[int, float, float]:
-    """Of so many catch trials: how many must be right; how often one who looks fails; how often a coin passes."""
+    """How many of the catch trials must be right; how often an attentive observer fails; how often chance passes."""
     least = int(binom.ppf(LEVEL, catches, bounds.attentive))
     return least, float(binom.cdf(least - 1, catches, bounds.attentive)), float(binom.sf(least - 1, catches, 0.5))
 
 
 def usual_catches(observers: Sequence[Observer]) -> int:
-    """The number of catch trials that most observers saw."""
+    """The most frequent number of catch trials."""
     return Counter(observer.catches for observer in observers).most_common(1)[0][0]
 
 
@@ -103,25 +101,24 @@ def _is_right(answer: Answer) -> bool:
     if {answer.left, answer.right} != {ORIGINAL, DEGRADED}:
         raise UserError(
             f"a catch trial of observer {answer.observer} compares {answer.left} with {answer.right}: name the two"
-            f" sides {ORIGINAL} and {DEGRADED}, so that it is known which is right"
+            f" sides {ORIGINAL} and {DEGRADED}, which say what is right"
         )
     return (answer.left if answer.choice == "left" else answer.right) == ORIGINAL
 
 
 def _compare(found: Sequence[Observer], kept: Mask, tally: Tally) -> list[Observer]:
-    """The observers with their agreement with the others, the coin-flippers among them excluded."""
+    """The observers with their agreement with the others; those who agree by chance only are excluded."""
     shown, chosen = counts = tally.counts(tally.observer)
     others = np.where(np.eye(len(found), dtype=bool), 0.0, kept.astype(float))
-    scores = fit_many(others @ counts)
-    scores[:, -1] = 0  # what the pictures let expect, whatever the side
+    scores = fit(others @ counts)
+    scores[:, -1] = 0  # the expectation from the pictures alone
     probability = expit(scores @ design(shown.shape[-1]).T)
     favourite = np.maximum(probability, 1 - probability)
     agreed = np.where(probability > 0.5, chosen, shown - chosen).sum(axis=1)
     expected = (shown * favourite).sum(axis=1)
     spread = np.sqrt((shown * probability * (1 - probability)).sum(axis=1))
-    return [
-        _judge(*row) for row in zip(found, agreed.astype(int).tolist(), expected.tolist(), spread.tolist(), strict=True)
-    ]
+    numbers = (agreed.astype(int).tolist(), expected.tolist(), spread.tolist())
+    return [_judge(*row) for row in zip(found, *numbers, strict=True)]
 
 
 def _judge(observer: Observer, agreed: int, expected: float, spread: float) -> Observer:

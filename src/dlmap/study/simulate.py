@@ -1,30 +1,39 @@
-"""Observers whose preference is known: for trying a study out, and for testing the ranking."""
+"""Simulated observers with a known preference, to try a study out and to test the ranking."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 from scipy.special import expit
 
-from .answers import Answer
-from .design import ORIGINAL, Cell, Trial, session
+from mslique import UserError
+
+from ..run.files import read_csv
+from .definition import Study
+from .options import Plan
+from .trials import ORIGINAL, Answer, Cell, Trial, draw
 
 PREFIX = "simulated-"
 CARELESS = ("random", "one-sided", "hasty")
-"""Who does not look: clicks at random at a plausible pace, (nearly) always on one side, at random and at once."""
+"""Kinds of careless observers: random choices at a usual pace, nearly all on one side, random and too fast."""
+STEP = 0.5
+"""Logits between neighbours by default: the better one is chosen in 62 % of comparisons."""
+POINTS = 10.0
+"""Points of calibrated quality (0 to 100) that make one logit if a quality model is the judge."""
 
 
 @dataclass(frozen=True)
 class Habits:
-    """How observers differ from their scores. All but ``lapse`` in logits.
+    """How observers differ from the true scores, in logits.
 
     Args:
-        side_bias: mean lean to the left.
+        side_bias: mean preference for the left side.
         side_spread: its standard deviation between observers.
-        taste: standard deviation, between observers, of what each finds of each contestant.
-        photo_effect: standard deviation of how well each contestant does on each photograph.
-        lapse: share of trials answered by a coin.
+        taste: standard deviation of an observer's own opinion of each contestant.
+        photo_effect: standard deviation of the quality of each contestant between photographs.
+        lapse: share of trials that are answered at random, in [0, 1].
     """
 
     side_bias: float = 0.1
@@ -43,25 +52,27 @@ def simulate(
     habits: Habits,
     rng: np.random.Generator,
 ) -> list[Answer]:
-    """The answers of ``observers`` called "simulated-1", ..., of which ``careless``, with their kind in their name.
+    """The answers of ``observers`` with the names "simulated-1", ...; the ``careless`` have their kind in the name.
 
     Args:
-        truth: contestant to score, in logits.
-        trials: pairs that each observer answers, beside practice and catch trials.
+        truth: score in logits, by contestant.
+        trials: pairs that each observer answers, in addition to practice and catch trials.
+
+    Raises:
+        UserError: ``trials`` is below 1.
     """
     contestants = list(truth)
-    effect = {
-        (name, photo): truth[name] + rng.normal(0, habits.photo_effect) for name in contestants for photo in photos
-    }
+    cells = [(name, photo) for name in contestants for photo in photos]
+    effect = {(name, photo): truth[name] + rng.normal(0, habits.photo_effect) for name, photo in cells}
     kinds = [CARELESS[k % len(CARELESS)] for k in rng.permutation(max(careless, len(CARELESS)))[:careless]]
     place = dict(zip(rng.permutation(observers)[:careless].tolist(), kinds, strict=True))
-    taken: Counter[Cell] = Counter()
+    plan, taken = Plan(trials), Counter[Cell]()
     answers: list[Answer] = []
     for k in range(observers):
-        shown = session(contestants, photos, taken, rng, trials)
+        shown = draw(contestants, photos, taken, rng, plan)
         taken.update((t.photo, t.left, t.right) for t in shown if t.kind == "pair")
         if k in place:
-            answers += _heedless(f"{PREFIX}{k + 1}-{place[k]}", place[k], shown, rng)
+            answers += _careless(f"{PREFIX}{k + 1}-{place[k]}", place[k], shown, rng)
         else:
             answers += _attentive(f"{PREFIX}{k + 1}", shown, effect, habits, rng)
     return answers
@@ -87,7 +98,7 @@ def _attentive(
     return _answers(name, shown, chances, 2.0, rng)
 
 
-def _heedless(name: str, kind: str, shown: Sequence[Trial], rng: np.random.Generator) -> list[Answer]:
+def _careless(name: str, kind: str, shown: Sequence[Trial], rng: np.random.Generator) -> list[Answer]:
     chance = rng.choice([0.02, 0.98]) if kind == "one-sided" else 0.5
     return _answers(name, shown, [chance] * len(shown), 0.25 if kind == "hasty" else 1.0, rng)
 
@@ -95,10 +106,53 @@ def _heedless(name: str, kind: str, shown: Sequence[Trial], rng: np.random.Gener
 def _answers(
     name: str, shown: Sequence[Trial], left: Sequence[float], seconds: float, rng: np.random.Generator
 ) -> list[Answer]:
-    """Choices with these chances of the left side, in times around a median of ``seconds``."""
+    """Choices with these probabilities of the left side, and times with a median of ``seconds``."""
     times = rng.lognormal(np.log(seconds), 0.4, len(shown))
     first = rng.random(len(shown)) < left
     return [
         Answer(name, t.kind, t.photo, t.left, t.right, "left" if f else "right", round(float(s), 3))
         for t, f, s in zip(shown, first, times, strict=True)
     ]
+
+
+def preference(study: Study, scores: Sequence[str] | None, judge: str | None) -> dict[str, float]:
+    """True scores in logits, by contestant; without ``scores`` and ``judge`` evenly spaced, the first one the best.
+
+    Args:
+        scores: NAME=VALUE of every contestant.
+        judge: in scores.csv of the study; its mean calibrated scores are the true scores, shifted to mean 0.
+
+    Raises:
+        UserError: a score is missing, unknown, or no number; or the study has no scores by the judge.
+    """
+    if scores is not None:
+        return _given(study, scores)
+    if judge is not None:
+        return _judged(study, judge)
+    middle = (len(study.contestants) - 1) / 2
+    return {name: STEP * (middle - place) for place, name in enumerate(study.contestants)}
+
+
+def _given(study: Study, texts: Sequence[str]) -> dict[str, float]:
+    try:
+        scores = {name: float(value) for name, value in (text.rsplit("=", 1) for text in texts)}
+    except ValueError:
+        raise UserError(f"--scores takes NAME=VALUE with numbers as values, got {' '.join(texts)}") from None
+    if scores.keys() != set(study.contestants):
+        raise UserError(f"--scores must name each contestant of the study: {', '.join(study.contestants)}")
+    return {name: scores[name] for name in study.contestants}
+
+
+def _judged(study: Study, judge: str) -> dict[str, float]:
+    path = study.folder / "scores.csv"
+    if not path.is_file():
+        raise UserError(f"{study.folder} has no scores yet: `dlmap study score {study.folder}` makes them")
+    given: dict[str, list[float]] = defaultdict(list)
+    for row in read_csv(path):
+        if row["judge"] == judge and row["contestant"] in study.contestants:
+            given[row["contestant"]].append(float(row["calibrated"]))
+    if given.keys() != set(study.contestants):
+        raise UserError(f"{path} has no scores by {judge!r} of every contestant: --judge takes a judge named there")
+    means = {name: fmean(given[name]) / POINTS for name in study.contestants}
+    middle = fmean(means.values())
+    return {name: mean - middle for name, mean in means.items()}

@@ -1,12 +1,13 @@
-"""The pictures of a study: the originals, the outputs of other enhancers, and those of ``lightning predict``."""
+"""The pictures of a study: originals, outputs of other enhancers, and outputs of ``lightning predict``."""
 
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
+from lightning.pytorch.utilities import rank_zero_info
 from PIL import Image
 from tqdm import tqdm
 
@@ -16,58 +17,84 @@ from ..run.ending import SIGNALS
 from ..run.pictures import save_picture, to_pillow
 from ..run.plan import find_references
 from ..run.record import OK, Journal, Record
+from .definition import Study
 
 Errors = dict[str, str]
-"""Why there is no picture, by photograph."""
+"""The reason why there is no picture, by photograph."""
 
 
-def save_originals(tasks: Sequence[Record], folder: Path) -> Errors:
-    """Write the photographs as ``lightning predict`` decodes them: upright, sRGB, transparency as it is."""
+def save_originals(records: Sequence[Record], folder: Path) -> Errors:
+    """Write the photographs as ``lightning predict`` decodes them: upright, sRGB, with their transparency."""
     errors = {}
-    for task in tqdm(tasks, desc="originals", leave=False, disable=None):
+    for record in tqdm(records, desc="originals", leave=False, disable=None):
         try:
-            _write_if_new(_decoded(Path(task.source)), folder / task.output)
+            _write_if_new(_decoded(Path(record.source)), folder / record.output)
         except UserError as reason:
-            errors[task.output] = str(reason)
+            errors[record.output] = str(reason)
     return errors
 
 
-def copy_outputs(source: Path, tasks: Sequence[Record], originals: Path, target: Path) -> Errors:
-    """Write the pictures that an enhancer has left in ``source``, found by the photographs' names, as PNG.
-
-    They must have the size of the original, beside which observers see them.
+def copy_outputs(study: Study, source: Path, records: Sequence[Record], target: Path) -> Errors:
+    """Write an enhancer's pictures of the photographs, which have the same names and sizes, as PNG.
 
     Raises:
         UserError: ``source`` is missing or holds no image.
     """
     errors = {}
-    for task, path in zip(tasks, tqdm(find_references(source, tasks), leave=False, disable=None), strict=True):
+    for record, path in zip(records, tqdm(find_references(source, records), leave=False, disable=None), strict=True):
         try:
             if path is None:
                 raise UserError(f"{source} has no picture of this name, or several that differ in the suffix")
             picture = _decoded(path)
-            _check_size(path, picture, originals / task.output)
-            _write_if_new(picture, target / task.output)
+            with Image.open(study.original(record.output)) as original:
+                sizes = [f"{width} x {height} pixels" for width, height in (picture.size, original.size)]
+            if sizes[0] != sizes[1]:
+                raise UserError(f"{path} has {sizes[0]}, the original has {sizes[1]}: resize it")
+            _write_if_new(picture, target / record.output)
         except UserError as reason:
-            errors[task.output] = str(reason)
+            errors[record.output] = str(reason)
     return errors
+
+
+def run_contestant(study: Study, name: str, options: Sequence[str], photos: Mapping[str, str]) -> Errors:
+    """Run ``lightning predict`` for one contestant.
+
+    Args:
+        photos: the photograph of the study, by the name of the run's input.
+
+    Raises:
+        UserError: the run did not get to all photographs.
+    """
+    rank_zero_info(f"contestant {name}")
+    output = study.folder / "outputs" / name
+    before = _written(output)
+    status = run_predict([*options, "--output", str(output)])
+    # status 1: either some photographs failed, and results.csv is new and says so, or there was no run at all
+    over = status == 0 or (status == 1 and _written(output) != before)
+    records = Journal(output).read() if over else {}
+    if not photos.keys() <= records.keys():
+        raise UserError(
+            f"the run of {name} ended early, with exit status {status}; its message stands above. The same command"
+            " again goes on from here"
+        )
+    return {photos[file]: f"{name}: {r.error}" for file, r in records.items() if file in photos and r.status != OK}
 
 
 def run_predict(options: Sequence[str]) -> int:
     """``lightning predict`` in a process of its own, which the trainer may start again for more devices.
 
-    Ctrl-C, which reaches all processes of a terminal, and SIGTERM let it finish the photographs in flight.
+    The process receives Ctrl-C from the terminal, and SIGTERM from here; it finishes the photographs in flight.
 
     Returns:
         Its exit status.
 
     Raises:
-        UserError: told to end meanwhile.
+        UserError: a signal came in the meantime.
     """
-    told: list[int] = []
+    signals: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        told.append(number)
+        signals.append(number)
         if number == signal.SIGTERM:
             process.send_signal(number)
 
@@ -78,20 +105,15 @@ def run_predict(options: Sequence[str]) -> int:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-    if told:
+    if signals:
         raise UserError("stopped: run the same command again to go on")
     return status
 
 
-def errors_of_run(output: Path, photos: Iterable[tuple[str, str]]) -> Errors | None:
-    """What the journal of a run says of the (input, photograph) pairs; None if it did not get to all of them."""
-    entries, errors = Journal(output).read(), {}
-    for name, photo in photos:
-        if name not in entries:
-            return None
-        if entries[name].status != OK:
-            errors[photo] = entries[name].error
-    return errors
+def _written(output: Path) -> int | None:
+    """The time at which results.csv was written, or None; a complete run writes it."""
+    table = output / "results.csv"
+    return table.stat().st_mtime_ns if table.is_file() else None
 
 
 def _decoded(path: Path) -> Image.Image:
@@ -100,16 +122,9 @@ def _decoded(path: Path) -> Image.Image:
 
 
 def _write_if_new(picture: Image.Image, path: Path) -> None:
-    """Leave a file with the same pixels as it is: by its time of change a later run knows what is done."""
+    """Write a picture unless the file has the same pixels: the time of change tells a later run what is done."""
     if path.is_file():
         with Image.open(path) as old:
             if (old.mode, old.size, old.tobytes()) == (picture.mode, picture.size, picture.tobytes()):
                 return
     save_picture(picture, path)
-
-
-def _check_size(path: Path, picture: Image.Image, original: Path) -> None:
-    with Image.open(original) as other:
-        if picture.size != other.size:
-            sizes = [f"{width} x {height} pixels" for width, height in (picture.size, other.size)]
-            raise UserError(f"{path} has {sizes[0]}, the original has {sizes[1]}: resize it")

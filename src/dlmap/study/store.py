@@ -1,4 +1,4 @@
-"""Trials and answers in SQLite: every answer is on disk before the page hears that it is."""
+"""Trials and answers in SQLite: an answer is on disk before the page receives its confirmation."""
 
 import datetime
 import json
@@ -11,9 +11,8 @@ from typing import Any
 
 from mslique import UserError
 
-from .answers import Answer, Side
 from .definition import Study
-from .design import Cell, Trial
+from .trials import Answer, Cell, Side, Trial
 
 TABLES = (
     "CREATE TABLE IF NOT EXISTS observers (observer TEXT PRIMARY KEY, begun TEXT NOT NULL, facts TEXT NOT NULL)",
@@ -24,8 +23,9 @@ TABLES = (
         PRIMARY KEY (observer, number)
     )""",
 )
+OBSERVER, TRIAL = "INSERT INTO observers VALUES (?, ?, ?)", "INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 PATIENCE = datetime.timedelta(days=1)
-"""After this time the trials that an observer has left open are given to others again."""
+"""After this time the open trials of an observer are given to others again."""
 
 
 class Store:
@@ -48,32 +48,28 @@ class Store:
             raise UserError(f"{path} cannot be used as the store of answers: {reason}") from reason
 
     def begin(self, observer: str, facts: dict[str, Any], draw: Callable[[Counter[Cell]], list[Trial]]) -> list[Trial]:
-        """The trials of ``observer``: those drawn before, or new ones drawn from how often each cell is taken."""
+        """The trials of ``observer``: those on record, or new ones that ``draw`` makes from the use of each cell."""
         with self._transaction() as connection:
             known = connection.execute("SELECT 1 FROM observers WHERE observer = ?", [observer]).fetchone()
             if known is None:
                 trials = draw(_taken(connection))
-                connection.execute("INSERT INTO observers VALUES (?, ?, ?)", [observer, _now(), json.dumps(facts)])
-                connection.executemany(
-                    'INSERT INTO trials (observer, number, kind, photo, "left", "right") VALUES (?, ?, ?, ?, ?, ?)',
-                    [(observer, n, t.kind, t.photo, t.left, t.right) for n, t in enumerate(trials)],
-                )
+                connection.execute(OBSERVER, [observer, _now(), json.dumps(facts)])
+                rows = [(observer, n, t.kind, t.photo, t.left, t.right, None, None, None) for n, t in enumerate(trials)]
+                connection.executemany(TRIAL, rows)
         return self.trials(observer)
 
     def trials(self, observer: str) -> list[Trial]:
-        """All trials of an observer, in order; none if the observer is not known."""
+        """All trials of an observer, in order; none if the observer is unknown."""
         query = 'SELECT kind, photo, "left", "right" FROM trials WHERE observer = ? ORDER BY number'
-        with self._transaction() as connection:
-            return [Trial(*row) for row in connection.execute(query, [observer])]
+        return [Trial(*row) for row in self._rows(query, observer)]
 
     def answered(self, observer: str) -> set[int]:
-        """The numbers of the trials that an observer has answered."""
+        """The numbers of the answered trials of an observer."""
         query = "SELECT number FROM trials WHERE observer = ? AND choice IS NOT NULL"
-        with self._transaction() as connection:
-            return {row[0] for row in connection.execute(query, [observer])}
+        return {number for (number,) in self._rows(query, observer)}
 
     def record(self, observer: str, number: int, choice: Side, seconds: float | None) -> bool:
-        """Note an answer; returns whether it is now the one on record. The first answer to a trial stays."""
+        """Record an answer unless the trial has one already; returns whether it was recorded."""
         with self._transaction() as connection:
             done = connection.execute(
                 "UPDATE trials SET choice = ?, seconds = ?, time = ?"
@@ -83,38 +79,35 @@ class Store:
             return done.rowcount == 1
 
     def answers(self) -> list[Answer]:
-        """All answers, in the order of the observers' beginnings and their trials."""
+        """All answers, by the start of the session, then by trial."""
         query = (
             'SELECT observer, kind, photo, "left", "right", choice, seconds, time FROM trials'
             " JOIN observers USING (observer) WHERE choice IS NOT NULL ORDER BY begun, observer, number"
         )
-        with self._transaction() as connection:
-            return [Answer(*row) for row in connection.execute(query)]
+        return [Answer(*row) for row in self._rows(query)]
 
     def enter(self, answers: Iterable[Answer], facts: dict[str, Any]) -> bool:
-        """Enter answers given elsewhere, all or none, if nobody has taken part yet; returns whether they were."""
+        """Enter answers from elsewhere, all or none, if there is no observer yet; returns whether it did."""
         with self._transaction() as connection:
             if connection.execute("SELECT 1 FROM observers").fetchone() is not None:
                 return False
-            given: dict[str, list[Answer]] = {}
-            for answer in answers:
-                given.setdefault(answer.observer, []).append(answer)
-            for observer, theirs in given.items():
-                connection.execute("INSERT INTO observers VALUES (?, ?, ?)", [observer, _now(), json.dumps(facts)])
-                connection.executemany(
-                    "INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    [
-                        (observer, n, a.kind, a.photo, a.left, a.right, a.choice, a.seconds, a.time or _now())
-                        for n, a in enumerate(theirs)
-                    ],
-                )
+            numbers: Counter[str] = Counter()
+            for a in answers:
+                if a.observer not in numbers:
+                    connection.execute(OBSERVER, [a.observer, _now(), json.dumps(facts)])
+                row = (a.kind, a.photo, a.left, a.right, a.choice, a.seconds, a.time or _now())
+                connection.execute(TRIAL, [a.observer, numbers[a.observer], *row])
+                numbers[a.observer] += 1
             return True
 
     def facts(self) -> dict[str, dict[str, Any]]:
-        """What the page told about each observer's screen, by observer."""
-        with self._transaction() as connection:
-            rows = connection.execute("SELECT observer, facts FROM observers ORDER BY begun, observer").fetchall()
+        """The facts about each observer's screen, by observer."""
+        rows = self._rows("SELECT observer, facts FROM observers ORDER BY begun, observer")
         return {observer: json.loads(facts) for observer, facts in rows}
+
+    def _rows(self, query: str, *values: str) -> list[tuple[Any, ...]]:
+        with self._transaction() as connection:
+            return connection.execute(query, values).fetchall()
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -125,22 +118,18 @@ class Store:
             yield connection
             connection.execute("COMMIT")
         finally:
-            connection.close()  # rolls back what was not committed
+            connection.close()  # rolls back an open transaction
 
 
 def collected(study: Study) -> Store:
-    """The store of a study in which somebody has taken part.
-
-    Raises:
-        UserError: nobody has.
-    """
+    """The store of a study; raises a UserError if nobody has taken part yet."""
     if not study.answers.is_file():
         raise UserError(f"{study.folder} has no answers yet: `dlmap study serve` collects them")
     return Store(study.answers)
 
 
 def _taken(connection: sqlite3.Connection) -> Counter[Cell]:
-    """How often each cell was answered or is about to be."""
+    """How often each cell was answered, or is open in a recent session."""
     query = (
         'SELECT photo, "left", "right", COUNT(*) FROM trials JOIN observers USING (observer)'
         ' WHERE kind = \'pair\' AND (choice IS NOT NULL OR begun > ?) GROUP BY photo, "left", "right"'

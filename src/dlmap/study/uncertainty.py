@@ -1,20 +1,22 @@
-"""How far scores would move with other observers and other photographs: a bootstrap over both.
+"""How far the scores depend on the observers and photographs, and which contestants can be told apart.
 
-Resampling observers and photographs at once counts the chance of single answers up to three times (Owen 2007, the
-pigeonhole bootstrap). Each is resampled alone instead, and so are the blocks of one observer's answers about one
-photograph, which are in both; the covariances combine to observers + photographs - blocks (Cameron, Gelbach and Miller
-2011, two-way clusters), each times G / (G - 1) for its number G of units. A variance is never taken below that of
-observers alone, of photographs alone, or of independent answers: the combination can come out smaller by chance.
+A bootstrap over observers and photographs at once counts the chance of single answers up to three times (Owen 2007, the
+pigeonhole bootstrap). So observers, photographs, and blocks (the answers of one observer about one photograph) are
+resampled separately, and the covariances combined to observers + photographs - blocks (Cameron, Gelbach and Miller
+2011, two-way clusters), each times G / (G - 1) for its number G of units. This sum can be too small by chance: a
+variance is at least that of observers alone, of photographs alone, and of independent answers.
 """
 
+import string
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mslique import UserError
 
-from .bradley_terry import covariance, fit_many
-from .tally import Floats, Numbers, Tally
+from .bradley_terry import Floats, Mask, Numbers, Tally, covariance, fit
+from .options import Correction
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,13 @@ class Uncertainty:
 
 
 def bootstrap(tally: Tally, parameters: Floats, resamples: int, rng: np.random.Generator) -> Uncertainty:
-    """Resample observers and photographs; one of them is left out where there is only one of it.
+    """Resample observers and photographs; a single observer, or a single photograph, is left out.
 
     Args:
         parameters: (M + 1,), the fit to all answers.
 
     Raises:
-        UserError: there is one observer and one photograph.
+        UserError: there are one observer and one photograph only.
     """
     _, block = np.unique(tally.observer * len(tally.photos) + tally.photo, return_inverse=True)
     units = [unit for unit in (tally.observer, tally.photo) if unit.max() > 0]
@@ -51,8 +53,44 @@ def bootstrap(tally: Tally, parameters: Floats, resamples: int, rng: np.random.G
 
 
 def _covariance(tally: Tally, unit: Numbers, resamples: int, rng: np.random.Generator) -> Floats:
-    """Covariance (M + 1, M + 1) of the parameters over resamples of the units, of which there are two or more."""
+    """Covariance (M + 1, M + 1) of the parameters over resamples of two or more units."""
     counts = tally.counts(unit)
     size = counts.shape[1]
     times = rng.multinomial(size, np.full(size, 1 / size), size=resamples).astype(float)
-    return np.cov(fit_many(times @ counts), rowvar=False) * size / (size - 1)
+    return np.cov(fit(times @ counts), rowvar=False) * size / (size - 1)
+
+
+def corrected(p: Floats, correction: Correction) -> Floats:
+    """p-values (K,) for which the chance of any false rejection at alpha is below alpha (Holm 1979)."""
+    if correction == "none":
+        return p
+    order = np.argsort(p)
+    result = np.empty_like(p)
+    result[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)
+    return result
+
+
+def runs(distinct: Mask) -> list[tuple[int, int]]:
+    """The longest runs (first, last) in rank order in which no two can be told apart; runs may overlap.
+
+    Args:
+        distinct: (M, M), symmetric, contestants in rank order.
+    """
+    found: list[tuple[int, int]] = []
+    for first in range(len(distinct)):
+        last = first
+        while last + 1 < len(distinct) and not distinct[first : last + 1, last + 1].any():
+            last += 1
+        if not found or last > found[-1][1]:
+            found.append((first, last))
+    return found
+
+
+def letters(groups: Sequence[tuple[int, int]], number: int) -> list[str]:
+    """The letters (a, b, ... z, a2, b2, ...) of the groups of each of ``number`` contestants."""
+    alphabet = string.ascii_lowercase
+    names = [alphabet[k % 26] + (str(k // 26 + 1) if k >= 26 else "") for k in range(len(groups))]
+    return [
+        " ".join(name for name, (first, last) in zip(names, groups, strict=True) if first <= k <= last)
+        for k in range(number)
+    ]

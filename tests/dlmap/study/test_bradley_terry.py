@@ -5,8 +5,17 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit
 
-from dlmap.study.bradley_terry import PRIOR, check_connected, covariance, fit, fit_many, separated
+from dlmap.study.bradley_terry import PRIOR, Tally, check_connected, covariance, fit, separated
+from dlmap.study.trials import Answer
 from mslique import UserError
+
+ANSWERS = [
+    Answer("ann", "practice", "1.png", "a", "b", "left"),
+    Answer("ann", "pair", "1.png", "a", "b", "left"),
+    Answer("ann", "pair", "2.png", "b", "a", "right"),
+    Answer("bob", "pair", "2.png", "c", "a", "left"),
+    Answer("bob", "catch", "2.png", "@original", "@degraded", "left"),
+]
 
 
 def table(m: int, wins: dict[tuple[int, int], tuple[int, int]]) -> np.ndarray:
@@ -61,13 +70,13 @@ def test_a_side_bias_is_no_preference() -> None:
 def test_many_at_once_agree_with_one_by_one() -> None:
     rng = np.random.default_rng(1)
     counts = [drawn(rng, rng.normal(0, s, 6), b, n) for s, b, n in ((1, 0, 20), (3, 1, 2), (0.1, -2, 100), (5, 0, 300))]
-    assert fit_many(np.stack(counts, axis=1)) == pytest.approx(np.stack([fit(c) for c in counts]), abs=1e-6)
+    assert fit(np.stack(counts, axis=1)) == pytest.approx(np.stack([fit(c) for c in counts]), abs=1e-6)
 
 
 def test_separable_answers_stay_finite() -> None:
     """a always beats b and c, which is always on the left: without the prior both would run off."""
     counts = table(3, {(0, 1): (50, 50), (0, 2): (9000, 9000), (1, 2): (7, 7), (2, 1): (7, 7)})
-    one, many = fit(counts), fit_many(counts[:, None])[0]
+    one, many = fit(counts), fit(counts[:, None])[0]
     assert one == pytest.approx(many, abs=1e-6) and np.abs(one).max() < 15
     assert np.argmax(one[:-1]) == 0
     lead = np.array([1, -1, 0, 0])
@@ -77,7 +86,7 @@ def test_separable_answers_stay_finite() -> None:
 def test_the_covariance_is_that_of_the_estimate() -> None:
     rng, scores = np.random.default_rng(2), np.array([0.8, 0.0, -0.8])
     counts = [drawn(rng, scores, 0.3, 100) for _ in range(1500)]
-    spread = fit_many(np.stack(counts, axis=1)).std(axis=0)
+    spread = fit(np.stack(counts, axis=1)).std(axis=0)
     centre = np.eye(3, 4) - [1 / 3, 1 / 3, 1 / 3, 0]
     model = covariance(np.array([*scores, 0.3]), counts[0])
     assert spread[:3] == pytest.approx(np.sqrt(np.diag(centre @ model @ centre.T)), rel=0.1)
@@ -95,3 +104,21 @@ def test_groups_of_which_one_always_won_are_found() -> None:
     counts = table(3, {(0, 1): (2, 1), (2, 0): (3, 3), (1, 2): (3, 0)})
     assert sorted(separated(counts, "abc")) == ["(a, b)", "(c)"]
     assert separated(counts + table(3, {(2, 1): (1, 0)}), "abc") == []
+
+
+def test_pairs_are_counted_in_every_unit() -> None:
+    tally = Tally.of(ANSWERS, ["b", "d"])
+    assert tally.contestants == ("b", "d", "a", "c") and tally.observers == ("ann", "bob")
+    shown, chosen = tally.counts(tally.observer).reshape(2, 2, 4, 4)
+    b, a, c = 0, 2, 3
+    assert shown.sum() == 3 and chosen.sum() == 2
+    assert (shown[0, a, b], chosen[0, a, b]) == (1, 1)
+    assert (shown[0, b, a], chosen[0, b, a]) == (1, 0)
+    assert (shown[1, c, a], chosen[1, c, a]) == (1, 1)
+    assert [tally.contestants[k] for k in tally.winner] == ["a", "a", "c"]
+
+
+def test_what_is_left_out_is_forgotten() -> None:
+    rest = Tally.of(ANSWERS[3:], Tally.of(ANSWERS).contestants)
+    assert rest.observers == ("bob",) and rest.photos == ("2.png",) and rest.contestants == ("a", "b", "c")
+    assert rest.observer.tolist() == rest.photo.tolist() == [0] and rest.total().sum() == 2

@@ -17,10 +17,12 @@ from toys import CONFIG, photos, save_quality
 
 from dlmap import cli
 from dlmap.run.pictures import save_picture, save_png, to_pillow
-from dlmap.study import Study, create, stimuli
-from dlmap.study.design import Trial
-from dlmap.study.entries import overlay
+from dlmap.study import models as study_models
+from dlmap.study import stimuli
+from dlmap.study.definition import Study
+from dlmap.study.models import overlay
 from dlmap.study.store import Store
+from dlmap.study.trials import Trial
 from mslique import lightning_cli, list_images
 
 FAST = ["--model.report=false", "--model.ascent.step_size=100"]
@@ -87,7 +89,7 @@ def test_three_models_on_three_photographs(
         used = yaml.safe_load((made.folder / "outputs" / name / "config.yaml").read_text())
         quality = used["model"]["init_args"]["objective"]["init_args"]["quality"]
         assert quality == made.details["judges"][name] | {"init_args": quality["init_args"]}
-        assert (quality["init_args"]["center"], quality["init_args"]["piece"]) == (center, 512)  # not 256 of the base
+        assert quality["init_args"]["center"] == center
     written = {path: path.stat().st_mtime_ns for path in list_images(made.folder)}
     assert study(*command) == 0
     assert {path: path.stat().st_mtime_ns for path in list_images(made.folder)} == written
@@ -168,22 +170,22 @@ def test_constants_are_fitted_the_same_way_and_once(
     save_png(photos(1, 256, 256)[0], tmp_path / "in" / "a.png")
     (tmp_path / "in" / "bad.png").write_bytes(b"nothing")
     save_quality(str(tmp_path / "quality"))
-    monkeypatch.setattr(create, "SAMPLES", 6)
+    monkeypatch.setattr(study_models, "SAMPLES", 6)
     monkeypatch.setattr("dlmap.calibrate.reference_quality", lambda image, clean: 100 * image.mean()[None])
     texts = [f"{name}=mslique:{tmp_path / 'quality'}" for name in ("one", "two")]
     command = [tmp_path / "study", "--data.folder", tmp_path / "in", "--quality", *texts, *options]
     fits: list[int] = []
-    fit = create.models.fitted
+    fit = study_models.fitted
 
     def counted(*arguments: object) -> object:
         fits.append(1)
         return fit(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(create.models, "fitted", counted)
+    monkeypatch.setattr(study_models, "fitted", counted)
     assert study(*command, "--model.ascent.iterations=0", "--model.prior.num_steps=1") == 0
     made = Study.load(tmp_path / "study")
     one, two = (made.details["judges"][name]["init_args"] for name in ("one", "two"))
-    assert one == two and one["piece"] == 256 and one["scale"] > 0
+    assert one == two and one["scale"] > 0
     assert study(*command, "--model.ascent.iterations=0", "--model.prior.num_steps=1") == 0
     assert len(fits) == 1 and Study.load(made.folder) == made
 

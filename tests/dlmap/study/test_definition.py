@@ -3,8 +3,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from handmade import CONTESTANTS, make_study, photographs
 
-from dlmap.study import Study
+from dlmap.study.definition import Study
 from mslique import UserError
 
 
@@ -41,3 +42,12 @@ def test_a_broken_definition(content: str, tmp_path: Path) -> None:
     (tmp_path / "study.json").write_bytes(content.encode("latin-1"))
     with pytest.raises(UserError, match="not the definition of a study"):
         Study.load(tmp_path)
+
+
+@pytest.mark.parametrize("missing", ["originals/astronaut.png", f"outputs/{CONTESTANTS[-1]}/sub/chelsea.png"])
+def test_a_missing_picture_is_named(missing: str, tmp_path: Path) -> None:
+    study = make_study(tmp_path, photographs(16))
+    study.check_pictures()
+    (study.folder / missing).unlink()
+    with pytest.raises(UserError, match=missing):
+        study.check_pictures()

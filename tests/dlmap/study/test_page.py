@@ -16,9 +16,9 @@ import uvicorn
 from handmade import make_study, photographs
 from playwright.sync_api import Browser, Page, Route, expect
 
-from dlmap.study import Study
+from dlmap.study.definition import Study
+from dlmap.study.options import Plan
 from dlmap.study.server import application
-from dlmap.study.sessions import Plan, Sessions
 from dlmap.study.store import Store
 
 COMMAND = Path(sys.executable).parent / "dlmap"
@@ -158,9 +158,9 @@ def test_a_session_survives_a_killed_server(browser: Browser, tmp_path: Path) ->
 def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     """A study of photographs of 512 pixels, shown by a thread of this process."""
     study = make_study(tmp_path_factory.mktemp("large"), photographs(512))
-    sessions = Sessions(study, Plan(trials=12, catches=2, practice=2))
+    app = application(study, Plan(trials=12, catches=2, practice=2))
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(application(sessions), log_level="warning", lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
     thread = Thread(target=server.run, args=([listener],))
     thread.start()
     yield Shown(study, f"http://127.0.0.1:{listener.getsockname()[1]}/s/{study.token}")

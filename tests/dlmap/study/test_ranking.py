@@ -3,10 +3,10 @@ from statistics import fmean
 import numpy as np
 import pytest
 
-from dlmap.study import Answer
-from dlmap.study.ranking import rank
-from dlmap.study.result import Options, Ranking
+from dlmap.study.options import Options
+from dlmap.study.ranking import Ranking, rank
 from dlmap.study.simulate import Habits, simulate
+from dlmap.study.trials import Answer
 from mslique import UserError
 
 TRUTH = {"a": 0.9, "b": 0.3, "c": -0.3, "d": -0.9}

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from dlmap.study import Answer
-from dlmap.study.bounds import Bounds
+from dlmap.study.bradley_terry import Tally
+from dlmap.study.options import Bounds
 from dlmap.study.screening import Observer, catch_rule, screen
 from dlmap.study.simulate import CARELESS, Habits, simulate
-from dlmap.study.tally import Tally
+from dlmap.study.trials import Answer
 from mslique import UserError
 
 BEST_FIRST = ("a", "b", "c")

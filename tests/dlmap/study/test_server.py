@@ -1,16 +1,21 @@
+import io
 import json
 import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from handmade import make_study, photographs
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio
 from starlette.testclient import TestClient
 
-from dlmap.study import Study
-from dlmap.study.server import application
-from dlmap.study.sessions import Plan, Sessions
+from dlmap.study.definition import Study
+from dlmap.study.options import Plan
+from dlmap.study.server import application, degraded, picture
 from dlmap.study.store import Store
+from dlmap.study.trials import DEGRADED, ORIGINAL, Trial
 
 ROOT = "/s/token-of-the-test"
 PLAN = Plan(trials=6, catches=1, practice=2, break_every=3)
@@ -25,7 +30,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 @pytest.fixture
 def page(study: Study) -> TestClient:
     study.answers.unlink(missing_ok=True)
-    return TestClient(application(Sessions(study, PLAN)), raise_server_exceptions=False)
+    return TestClient(application(study, PLAN), raise_server_exceptions=False)
 
 
 @pytest.fixture
@@ -103,7 +108,7 @@ def test_only_what_exists_is_found(page: TestClient, home: str) -> None:
 
 def test_a_picture_that_is_gone_is_said_so(tmp_path: Path) -> None:
     study = make_study(tmp_path, photographs(16))
-    page = TestClient(application(Sessions(study, PLAN)))
+    page = TestClient(application(study, PLAN))
     home = f"{ROOT}/o/{page.post(f'{ROOT}/observers', json={}).json()['observer']}"
     study.original(Store(study.answers).trials(home.split("/")[-1])[0].photo).unlink()
     reply = page.get(f"{home}/t/0/original.png")
@@ -172,5 +177,30 @@ def test_the_page_needs_nothing_else(page: TestClient) -> None:
 
 
 def test_a_study_of_its_own_question(study: Study, tmp_path: Path) -> None:
-    page = TestClient(application(Sessions(study, PLAN, question="Welches Bild ist </script> schöner?")))
+    page = TestClient(application(study, PLAN, question="Welches Bild ist </script> schöner?"))
     assert page.get(f"{ROOT}/state").json()["question"] == "Welches Bild ist </script> schöner?"
+
+
+def test_each_place_has_its_file(study: Study) -> None:
+    trial = Trial("pair", "sub/chelsea.png", "sharp", "grainy")
+    assert picture(study, trial, "left") == (study.folder / "outputs/sharp/sub/chelsea.png").read_bytes()
+    assert picture(study, trial, "right") == (study.folder / "outputs/grainy/sub/chelsea.png").read_bytes()
+    assert picture(study, trial, "original") == (study.folder / "originals/sub/chelsea.png").read_bytes()
+
+
+def test_a_catch_trial_is_easy(tmp_path: Path) -> None:
+    """Its worse side differs more from the photograph than a blur of 2 pixels does, and is always the same."""
+    study, trial = make_study(tmp_path, photographs(96)), Trial("catch", "astronaut.png", DEGRADED, ORIGINAL)
+    original, soft, worse = (
+        np.asarray(Image.open(io.BytesIO(data)))
+        for data in (
+            picture(study, trial, "right"),
+            study.output("soft", "astronaut.png").read_bytes(),
+            picture(study, trial, "left"),
+        )
+    )
+    assert worse.shape == original.shape == (96, 96, 3)
+    assert peak_signal_noise_ratio(original, worse) < peak_signal_noise_ratio(original, soft)
+    again = degraded(study.original("astronaut.png"))
+    degraded.cache_clear()
+    assert degraded(study.original("astronaut.png")) == again

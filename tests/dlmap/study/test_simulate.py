@@ -1,12 +1,14 @@
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.special import expit
 
-from dlmap.study import Answer
-from dlmap.study.design import ORIGINAL
-from dlmap.study.simulate import CARELESS, Habits, is_simulated, simulate
+from dlmap.study.definition import Study
+from dlmap.study.simulate import CARELESS, Habits, is_simulated, preference, simulate
+from dlmap.study.trials import ORIGINAL, Answer
+from mslique import UserError
 
 TRUTH = {"a": 1.0, "b": -1.0}
 PHOTOS = [f"{k}.png" for k in range(30)]
@@ -59,3 +61,38 @@ def test_every_observer_judges_the_cells_least_used() -> None:
 
 def test_the_seed_decides() -> None:
     assert simulated(PLAIN, 3, 1) == simulated(PLAIN, 3, 1) != simulated(PLAIN, 3, 1, seed=1)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    return Study(tmp_path, ("a", "b", "c"), ("1.png", "2.png"), "token")
+
+
+def test_the_first_is_the_best_unless_scores_are_given(study: Study) -> None:
+    assert preference(study, None, None) == {"a": 0.5, "b": 0, "c": -0.5}
+    assert preference(study, ["c=2", "a=-1e-1", "b=0"], None) == {"a": -0.1, "b": 0, "c": 2}
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["a=1", "b=2"], "each contestant of the study: a, b, c"),
+        (["a=1", "b", "c=2"], "NAME=VALUE"),
+        (["a=x"], "numbers"),
+    ],
+)
+def test_wrong_scores_are_refused(study: Study, texts: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        preference(study, texts, None)
+
+
+def test_a_judge_prefers_what_it_scored_higher(study: Study) -> None:
+    with pytest.raises(UserError, match="dlmap study score"):
+        preference(study, None, "liqe")
+    lines = [f"{photo},{name},{judge},0,{value + bonus}" for photo, bonus in (("1.png", -2), ("2.png", 2))
+             for judge, values in (("liqe", (50, 40, 60)), ("other", (0, 0, 0)))
+             for name, value in zip(("a", "b", "c"), values, strict=True)]  # fmt: skip
+    (study.folder / "scores.csv").write_text("\n".join(["photo,contestant,judge,raw,calibrated", *lines]))
+    assert preference(study, None, "liqe") == pytest.approx({"a": 0, "b": -1, "c": 1})
+    with pytest.raises(UserError, match="no scores by 'musiq'"):
+        preference(study, None, "musiq")

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dlmap.study import Answer, Trial
-from dlmap.study.design import Cell
 from dlmap.study.store import Store
+from dlmap.study.trials import Answer, Cell, Trial
 from mslique import UserError
 
 TRIALS = [
@@ -79,3 +78,14 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "answers.sqlite").write_text("not a database, but long enough to be read as one" * 99)
     with pytest.raises(UserError, match="answers.sqlite"):
         Store(tmp_path / "answers.sqlite")
+
+
+def test_answers_from_elsewhere_enter_an_empty_store_only(tmp_path: Path) -> None:
+    store = Store(tmp_path / "answers.sqlite")
+    given = [Answer(name, t.kind, t.photo, t.left, t.right, "left", 0.5, "2024") for name in "ab" for t in TRIALS]
+    assert store.enter(given, {"simulated": True})
+    assert store.answers() == given and store.facts() == dict.fromkeys("ab", {"simulated": True})
+    assert not store.enter(given, {})
+    other = Store(tmp_path / "other.sqlite")
+    other.begin("ann", {}, lambda taken: [])  # she has only opened the page
+    assert not other.enter(given, {}) and other.answers() == []

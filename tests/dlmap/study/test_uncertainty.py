@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 
-from dlmap.study import Answer
-from dlmap.study.bradley_terry import fit
-from dlmap.study.tally import Tally
-from dlmap.study.uncertainty import bootstrap
+from dlmap.study.bradley_terry import Tally, fit
+from dlmap.study.trials import Answer
+from dlmap.study.uncertainty import bootstrap, corrected, letters, runs
 from mslique import UserError
 
 LEAD = np.array([1.0, -1.0, 0.0])
@@ -58,3 +57,28 @@ def test_the_same_seed_gives_the_same_errors() -> None:
         bootstrap(tally, fit(tally.total()), 100, np.random.default_rng(seed)).covariances for seed in (7, 7, 8)
     )
     assert (once == again).all() and (once != other).any()
+
+
+def test_holm_against_a_worked_example() -> None:
+    """Sorted .005 .01 .03 .04 times 4 3 2 1 is .02 .03 .06 .04; the last may not be below the one before it."""
+    p = np.array([0.01, 0.04, 0.03, 0.005])
+    assert corrected(p, "holm") == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert corrected(np.array([0.9, 0.8]), "holm") == pytest.approx([1, 1])
+    assert corrected(p, "none").tolist() == p.tolist()
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_runs_are_all_and_the_longest(seed: int) -> None:
+    """Against every interval tried, whatever pairs differ."""
+    rng = np.random.default_rng(seed)
+    m = int(rng.integers(2, 9))
+    upper = np.triu(rng.random((m, m)) < rng.random(), 1)
+    distinct = upper | upper.T
+    equal = {(i, j) for i in range(m) for j in range(i, m) if not distinct[i : j + 1, i : j + 1].any()}
+    longest = {a for a in equal if not any(b != a and b[0] <= a[0] and a[1] <= b[1] for b in equal)}
+    assert runs(distinct) == sorted(longest)
+
+
+def test_neighbours_share_a_letter_if_they_cannot_be_told_apart() -> None:
+    assert letters([(0, 2), (1, 3), (4, 4)], 5) == ["a", "a b", "a b", "b", "c"]
+    assert letters([(k, k) for k in range(27)], 27)[25:] == ["z", "a2"]

@@ -6,7 +6,8 @@ import yaml
 from toys import photos, save_quality
 
 from dlmap.study import models
-from dlmap.study.entries import folders, from_files, from_texts, overlay, recorded, with_constants
+from dlmap.study.commands import named_folders
+from dlmap.study.models import from_files, from_texts, overlay, recorded, with_constants
 from mslique import UserError
 
 PYIQA = {"class_path": "dlmap.quality.PyiqaQuality", "init_args": {"name": "musiq"}}
@@ -20,9 +21,9 @@ def write(path: Path, **settings: object) -> Path:
 
 def test_texts_name_models() -> None:
     texts = ["mslique:some/folder", "other=mslique:x.ckpt,piece=64", "pyiqa:musiq", "cnn=pyiqa:cnniqa,pretrained=null"]
-    found = from_texts(texts, piece=256)
+    found = from_texts(texts)
     assert list(found) == ["folder", "other", "musiq", "cnn"]
-    assert found["folder"]["init_args"] == {"model": "some/folder", "piece": 256}
+    assert found["folder"]["init_args"] == {"model": "some/folder"}
     assert found["other"]["init_args"] == {"model": "x.ckpt", "piece": 64}
     assert found["cnn"]["init_args"] == {"name": "cnniqa", "options": {"pretrained": None}}
 
@@ -38,14 +39,14 @@ def test_texts_name_models() -> None:
 )
 def test_wrong_texts(texts: list[str], sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
-        from_texts(texts, None)
+        from_texts(texts)
 
 
 def test_folders() -> None:
-    assert folders(["a=b=c"]) == {"a": Path("b=c")}
+    assert named_folders(["a=b=c"]) == {"a": Path("b=c")}
     for texts, sentence in ((["a"], "NAME=FOLDER"), (["=b"], "NAME=FOLDER"), (["a=b", "a=c"], "two contestants")):
         with pytest.raises(UserError, match=sentence):
-            folders(texts)
+            named_folders(texts)
 
 
 def test_a_file_may_set_the_model_and_nothing_else(tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_all_models_that_cannot_be_used_are_named_at_once(tmp_path: Path) -> Non
     save_quality(str(tmp_path / "good"))
     texts = ["mslique:" + str(tmp_path / "good"), "gone=mslique:" + str(tmp_path / "gone"), "pyiqa:piqe", "pyiqa:musik"]
     with pytest.raises(UserError) as refused:
-        models.check(from_texts(texts, None), calibrated=False)
+        models.check(from_texts(texts), calibrated=False)
     message = str(refused.value)
     assert message.startswith("3 of 4 models cannot be used: ")
     for sentence in ("gone (", "piqe (piqe cannot be optimised", "musik (pyiqa has no no-reference metric 'musik'"):
@@ -92,15 +93,15 @@ def test_all_models_that_cannot_be_used_are_named_at_once(tmp_path: Path) -> Non
     with pytest.raises(UserError, match=r"cnniqa \(no calibration is known for cnniqa"):
         models.check({"cnniqa": {**PYIQA, "init_args": {"name": "cnniqa"}}}, calibrated=True)
     with pytest.raises(UserError, match=r"flat \(flat cannot be optimised: its gradient .* is zero"):
-        models.check({"flat": with_constants(from_texts(texts[:1], None)["good"], -1e4, 1.0)}, calibrated=True)
+        models.check({"flat": with_constants(from_texts(texts[:1])["good"], -1e4, 1.0)}, calibrated=True)
 
 
 def test_a_built_model_is_frozen_and_tells_its_raw_score(tmp_path: Path) -> None:
     save_quality(str(tmp_path))
-    entry = with_constants(from_texts([f"q=mslique:{tmp_path}"], 32)["q"], 3.0, 0.5)
+    entry = with_constants(from_texts([f"q=mslique:{tmp_path},piece=32"])["q"], 3.0, 0.5)
     model, images = models.build(entry), photos(1, 48, 48)
     assert not any(weight.requires_grad for weight in model.parameters())
-    whole = models.build({**entry, "init_args": {**entry["init_args"], "piece": None}})
+    whole = models.build({**entry, "init_args": {**entry["init_args"], "piece": 0}})
     torch.testing.assert_close(whole(images), 100 * torch.sigmoid((whole.raw(images) - 3.0) / 0.5))
     pieces = [images[..., top : top + 32, left : left + 32] for top in (0, 16) for left in (0, 16)]
     torch.testing.assert_close(model.raw(images), torch.stack([whole.raw(piece) for piece in pieces]).mean(dim=0))

@@ -10,9 +10,10 @@ import pytest
 from handmade import make_study, photographs
 
 from dlmap.cli import main
-from dlmap.study import Study, Trial, read_answers
-from dlmap.study.serve import _announcement
+from dlmap.study.commands import announcement
+from dlmap.study.definition import Study
 from dlmap.study.store import Store
+from dlmap.study.trials import Trial, read_answers
 
 
 @pytest.fixture
@@ -46,20 +47,19 @@ def test_mistakes_are_one_sentence(
     assert "dlmap study create" in complaint(capsys, "serve", str(tmp_path))
     study.output("sharp", "astronaut.png").unlink()
     assert "outputs/sharp/astronaut.png" in complaint(capsys, "serve", folder)
-    monkeypatch.delitem(sys.modules, "dlmap.study.serve")
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert "pip install '.[study]'" in complaint(capsys, "serve", folder)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
 def test_at_home_there_is_no_warning(study: Study, host: str) -> None:
-    text = _announcement(study, host, 8000)
+    text = announcement(study, host, 8000)
     assert f"http://{'[::1]' if host == '::1' else host}:8000/s/{study.token} " in text and "warning" not in text
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "lab.example"])
 def test_elsewhere_there_is_one(study: Study, host: str) -> None:
-    text = _announcement(study, host, 8000)
+    text = announcement(study, host, 8000)
     assert "not encrypted" in text and "http://0.0.0.0" not in text and "[::]" not in text
 
 

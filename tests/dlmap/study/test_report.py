@@ -13,7 +13,8 @@ from PIL import Image
 from playwright.sync_api import Browser, expect
 
 from dlmap.cli import main
-from dlmap.study import Study, read_answers
+from dlmap.study.definition import Study
+from dlmap.study.trials import read_answers
 
 HOSTILE = "</script><script>document.title='broken in'</script>$x^"
 NAMES, PHOTOS = ("best", "middle+x", "worst"), ("1.png", "sub/2.png", "3.png", "4.png", "5.png")

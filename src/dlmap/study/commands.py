@@ -1,0 +1,170 @@
+"""What the commands of ``dlmap study`` do; each function takes the arguments of the command of its name."""
+
+import contextlib
+import dataclasses
+import ipaddress
+import re
+import socket
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from mslique import UserError
+
+from ..run.files import write_csv
+from . import create as creation
+from . import report
+from . import score as scoring
+from . import simulate as simulation
+from .definition import Study
+from .models import from_files, from_texts, unique
+from .options import Bounds, Options, Plan
+from .ranking import rank as rank_answers
+from .store import Store, collected
+from .trials import Answer, read_answers, write_answers
+
+T = TypeVar("T")
+
+
+def create(options: Namespace) -> None:
+    entries = from_files(options.models or [])
+    base = creation.read_base(options.study, options.photos, options.config, options.further)
+    try:
+        if options.enhancers:
+            left_out = creation.create_of_enhancers(base, named_folders(options.enhancers))
+        else:
+            entries = entries or from_texts(options.quality)
+            left_out = creation.create_of_models(base, entries, calibrated=bool(options.models))
+    except KeyboardInterrupt:
+        raise UserError("stopped: run the same command again to go on") from None
+    for photo, reason in left_out.items():
+        sys.stderr.write(f"left out of the study: {photo} ({reason})\n")
+    study = options.study
+    sys.stdout.write(f"{study} is ready: dlmap study score {study}, dlmap study serve {study}\n")
+
+
+def named_folders(texts: Sequence[str]) -> dict[str, Path]:
+    """The folders of NAME=FOLDER; raises a UserError if a text has another form or a name occurs twice."""
+    for text in texts:
+        if not re.fullmatch("[^=]+=.+", text):
+            raise UserError(f"--enhancers takes NAME=FOLDER, got {text!r}")
+    return unique([(name, Path(folder)) for name, folder in (text.split("=", 1) for text in texts)])
+
+
+def score(options: Namespace) -> None:
+    sys.stdout.write(scoring.score(options.study, options.quality).text())
+
+
+def serve(options: Namespace) -> None:
+    """Show the page and take answers until Ctrl-C or SIGTERM."""
+    try:
+        import uvicorn
+
+        from .server import application
+    except ModuleNotFoundError as reason:
+        raise UserError(f"the page for observers needs {reason.name}: pip install '.[study]'") from reason
+    study = Study.load(options.study)
+    study.check_pictures()
+    app = application(study, _chosen(Plan, options), options.question)
+    with _listen(options.host, options.port) as listener:
+        sys.stderr.write(announcement(study, options.host, listener.getsockname()[1]))
+        sys.stderr.flush()
+        # no access log: its lines would hold the token
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=5
+        )
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as reason:
+        place = f"{host}, port {port}"
+        raise UserError(f"the page cannot be shown at {place}: {reason}; choose --host and --port") from None
+
+
+def announcement(study: Study, host: str, port: int) -> str:
+    """The link to the page, and a warning if other machines can reach it."""
+    try:
+        address = ipaddress.ip_address(host)
+        everywhere, local = address.is_unspecified, address.is_loopback
+    except ValueError:
+        everywhere, local = False, host == "localhost"
+    name = socket.gethostname() if everywhere else f"[{host}]" if ":" in host else host
+    link = f"The page for observers: http://{name}:{port}/s/{study.token}  (Ctrl-C ends it; no answer is lost)\n"
+    warning = (
+        f"warning: {host} can be reached from other machines, and what is sent is not encrypted: everybody who sees the"
+        " link can take part. Outside a network that you trust, leave --host out and put a proxy with TLS before it.\n"
+    )
+    return link if local else link + warning
+
+
+def export(options: Namespace) -> None:
+    store = collected(Study.load(options.study))
+    facts = store.facts()
+    names = sorted({name for known in facts.values() for name in known})
+    rows = [
+        [observer, len(store.trials(observer)), len(store.answered(observer)), *map(known.get, names)]
+        for observer, known in facts.items()
+    ]
+    try:
+        write_answers(options.answers, store.answers())
+        if options.observers is not None:
+            write_csv(options.observers, ["observer", "trials", "answered", *names], rows)
+    except OSError as reason:
+        raise UserError(f"the answers cannot be written: {reason}") from reason
+
+
+def rank(options: Namespace) -> None:
+    study, answers, output = _sources(options)
+    chosen = dataclasses.replace(_chosen(Options, options), bounds=_chosen(Bounds, options))
+    ranking = rank_answers(answers, study.contestants if study else (), chosen)
+    try:
+        report.write_ranking(output, ranking, study)
+    except OSError as reason:
+        raise UserError(f"the ranking cannot be written to {output}: {reason}") from reason
+    for s in ranking.standings:
+        interval = f"{s.score.value:+.2f} [{s.score.low:+.2f}, {s.score.high:+.2f}]"
+        sys.stdout.write(f"{s.rank:>3}  {interval}  {s.contestant}  ({s.groups})\n")
+    sys.stdout.write(f"{len(ranking.excluded)} of {len(ranking.observers)} observers excluded; see {output}\n")
+
+
+def _sources(options: Namespace) -> tuple[Study | None, list[Answer], Path]:
+    """The study if there is one, the answers, the folder for the results."""
+    if options.study is not None:
+        study = Study.load(options.study)
+        answers = collected(study).answers() if options.answers is None else read_answers(options.answers)
+        return study, answers, options.output or study.folder / "ranking"
+    if options.answers is None or options.output is None:
+        raise UserError("name a STUDY, or give --answers FILE.csv and --output FOLDER")
+    return None, read_answers(options.answers), options.output
+
+
+def simulate(options: Namespace) -> None:
+    study = Study.load(options.study)
+    if not 0 <= options.careless <= options.observers or options.observers < 1:
+        raise UserError("--observers must be 1 or more, --careless between 0 and --observers")
+    truth = simulation.preference(study, options.scores, options.judge)
+    habits, rng = simulation.Habits(side_bias=options.side_bias), np.random.default_rng(options.seed)
+    answers = simulation.simulate(truth, study.photos, options.observers, options.careless, options.trials, habits, rng)
+    if options.output is not None:
+        write_answers(options.output, answers)
+    elif not Store(study.answers).enter(answers, {"simulated": True}):
+        raise UserError(
+            f"{study.answers} has observers already, with whom simulated ones must not be mixed:"
+            " write these to a file with --output FILE.csv, or move answers.sqlite away"
+        )
+    scores = ", ".join(f"{name} {score:+.2f}" for name, score in truth.items())
+    sys.stdout.write(f"{len(answers)} simulated answers to {options.output or study.answers}; true scores: {scores}\n")
+
+
+def _chosen(kind: type[T], options: Namespace) -> T:
+    """The dataclass of options with the values of the command line."""
+    names = {field.name for field in dataclasses.fields(kind)} & vars(options).keys()  # type: ignore[arg-type]
+    return kind(**{name: getattr(options, name) for name in names})

@@ -1,0 +1,140 @@
+"""Trials: how they are drawn, and their answers as values and as csv."""
+
+import csv
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+
+from mslique import UserError
+
+from ..run.files import write_csv
+from .options import Plan
+
+ORIGINAL, DEGRADED = "@original", "@degraded"
+"""The two sides of a catch trial: the photograph, and a plainly worse version of it."""
+Kind = Literal["practice", "pair", "catch"]
+Side = Literal["left", "right"]
+Cell = tuple[str, str, str]
+"""Photograph, contestant on the left, contestant on the right."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One two-alternative forced choice between ``left`` and ``right``: names of contestants."""
+
+    kind: Kind
+    photo: str
+    left: str
+    right: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answered trial. ``seconds``: from the display of the pictures to the choice; None if not measured."""
+
+    observer: str
+    kind: Kind
+    photo: str
+    left: str
+    right: str
+    choice: Side
+    seconds: float | None = None
+    time: str = ""
+
+
+COLUMNS = [field.name for field in dataclasses.fields(Answer)]
+REQUIRED = ("observer", "photo", "left", "right", "choice")
+
+
+def write_answers(path: Path, answers: Iterable[Answer]) -> None:
+    """Write a csv of answers, atomically."""
+    write_csv(path, COLUMNS, map(dataclasses.astuple, answers))
+
+
+def read_answers(path: Path) -> list[Answer]:
+    """Read a csv with the columns observer, photo, left, right and choice; kind, seconds and time may be missing.
+
+    ``choice`` is "left" or "right", or the name of the contestant that was chosen.
+
+    Raises:
+        UserError: the file cannot be read, a column is missing, or a line is wrong.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            table = csv.DictReader(file)
+            missing = [name for name in REQUIRED if name not in (table.fieldnames or ())]
+            if missing:
+                raise UserError(f"{path} has no column {', '.join(missing)}: it needs {', '.join(REQUIRED)}")
+            return [_answer(path, table.line_num, row) for row in table]
+    except (OSError, UnicodeDecodeError, csv.Error) as reason:
+        raise UserError(f"{path} cannot be read as a table of answers: {reason}") from reason
+
+
+def _answer(path: Path, line: int, row: dict[str, str]) -> Answer:
+    # a contestant may be called "left", so "left" as a choice is always the side
+    choice = {row["left"]: "left", row["right"]: "right", "left": "left", "right": "right"}.get(row["choice"])
+    values: dict[str, object] = row | {"choice": choice, "kind": row.get("kind") or "pair"}
+    try:
+        values["seconds"] = seconds = float(row["seconds"]) if row.get("seconds") else None
+        right = values["kind"] in get_args(Kind) and row["left"] != row["right"] and math.isfinite(seconds or 0)
+        if not right or not all(values[name] for name in REQUIRED):
+            raise ValueError
+    except ValueError:
+        raise UserError(
+            f"{path}, line {line}: expected observer, photo, two different contestants, left or right or one of them as"
+            f" the choice, a number or nothing as seconds, got {','.join(str(value) for value in row.values())}"
+        ) from None
+    return Answer(**{name: values.get(name) or "" for name in COLUMNS} | {"seconds": seconds})  # type: ignore[arg-type]
+
+
+def draw(
+    contestants: Sequence[str], photos: Sequence[str], taken: Mapping[Cell, int], rng: np.random.Generator, plan: Plan
+) -> list[Trial]:
+    """The trials of one observer: practice, then pairs in random order with catch trials spread among them.
+
+    The cells that the study has used least come first, so no cell is ever more than two showings ahead of another.
+    Pairs and photographs are balanced within a session too. No pair is shown twice on the same photograph while there
+    are others.
+
+    Args:
+        taken: how often each cell was given to observers so far; a missing cell counts as 0.
+        plan: number of trials of each kind.
+    """
+    cells = [(photo, left, right) for photo in photos for left, right in permutations(contestants, 2)]
+    chosen = [cells[k] for k in _least_used(cells, taken, rng, min(plan.trials, len(cells)))]
+    pairs = [Trial("pair", *chosen[k]) for k in rng.permutation(len(chosen))]
+    for place in sorted(_spread(len(pairs), plan.catches, rng), reverse=True):
+        left, right = rng.permutation([ORIGINAL, DEGRADED]).tolist()
+        pairs.insert(place, Trial("catch", photos[int(rng.integers(len(photos)))], left, right))
+    practice = rng.permutation(len(cells))[: plan.practice]
+    return [Trial("practice", *cells[k]) for k in practice] + pairs
+
+
+def _least_used(cells: Sequence[Cell], taken: Mapping[Cell, int], rng: np.random.Generator, count: int) -> list[int]:
+    """Indices of ``count`` cells: least used in the study first, then in the session, then at random."""
+    photo = np.unique([cell[0] for cell in cells], return_inverse=True)[1]
+    pair = np.unique(["\n".join(sorted(cell[1:])) for cell in cells], return_inverse=True)[1]
+    used = np.array([taken.get(cell, 0) for cell in cells])
+    seen = np.zeros((photo.max() + 1, pair.max() + 1))
+    free = np.ones(len(cells), dtype=bool)
+    tie = rng.permutation(len(cells))
+    chosen = []
+    for _ in range(count):
+        of_photo, of_pair = seen.sum(axis=1), seen.sum(axis=0)
+        k = int(np.lexsort((tie, of_photo[photo], of_pair[pair], used, seen[photo, pair], ~free))[0])
+        chosen.append(k)
+        free[k] = False
+        seen[photo[k], pair[k]] += 1
+    return chosen
+
+
+def _spread(length: int, count: int, rng: np.random.Generator) -> list[int]:
+    """One random place in each of ``count`` equal stretches of ``length``."""
+    edges = np.linspace(0, length, count + 1).astype(int)
+    return [int(rng.integers(a, max(a + 1, b))) for a, b in zip(edges[:-1], edges[1:], strict=True)]
