@@ -105,7 +105,7 @@ def load_clip_weights(clip: Any, source: str, backbone: Backbone) -> None:
         UserError: neither such a file nor such a name, a hub that cannot be reached, or weights of another backbone.
     """
     if Path(source).is_dir():
-        source = weights_file(source, {})
+        source = weights_file(source)
     elif not Path(source).is_file():
         source = _from_hub(source, backbone)
     elif _load_trunk(clip, Path(source)):

@@ -1,4 +1,4 @@
-"""How well a model agrees with people, dataset by dataset: correlations, tables and scatter plots."""
+"""How well a model agrees with people on each dataset: correlations, tables and scatter plots."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ class Agreement:
 
 
 def agreements(rows: Tensor, names: Sequence[str] | None = None) -> list[Agreement]:
-    """Rows (N, 4) of score, label, dataset number and image number, to one entry for every dataset in them."""
+    """One entry for every dataset in ``rows`` (N, 4): score, label, dataset number and image number."""
     found = []
     for number in rows[:, 2].unique().long().tolist():
         scores, labels = rows[rows[:, 2] == number, :2].numpy().T

@@ -1,4 +1,4 @@
-"""The pairwise fidelity loss: learn which of two images is better, never how two datasets' scales compare.
+"""The pairwise fidelity loss: it compares images of one dataset, and needs no common scale of several datasets.
 
 Source: Tsai et al., "FRank", SIGIR 2007; Zhang et al., "UNIQUE", TIP 2021. For two images i, j of one dataset,
 
@@ -8,8 +8,8 @@ with g = 1, 1/2 or 0 as the MOS of i is higher than, equal to or lower than that
 
     g = Phi((MOS_i - MOS_j) / (sqrt 2 sigma))
 
-where a MOS has the standard deviation sigma. A difference of sigma between labels then teaches one of 1 between scores,
-and nearly equal labels teach nearly equal scores, not an order that may be chance.
+where a MOS has the standard deviation sigma. Scores then learn a difference of 1 where labels differ by sigma. Nearly
+equal labels teach nearly equal scores, and not an order that may be due to chance.
 """
 
 import math
@@ -30,8 +30,8 @@ def fidelity_loss(
         mos_deviation: sigma, in units of the MOS; None: only the order of the labels counts.
 
     Returns:
-        Scalar in [0, 1]; 0, with a zero gradient, where no two images share a dataset. Gradients are finite even
-        where p is 0 or 1 to rounding, since sqrt(Phi) is taken as exp(log Phi / 2).
+        Scalar in [0, 1]. It is 0, with a zero gradient, where no two images are of one dataset. Gradients are finite
+        even where p rounds to 0 or 1, since sqrt(Phi) is computed as exp(log Phi / 2).
 
     Raises:
         ValueError: the shapes differ.

@@ -1,8 +1,8 @@
 """The command ``lightning``: ``fit | validate | test | predict`` for both packages, from one YAML file.
 
 LightningCLI in subclass mode: the YAML names the module and the data module, and every option of theirs can be
-overridden on the command line (``--data.folder X``, ``--model.iterations 5``, ``--trainer.devices 4``). What a YAML of
-somebody else can do is in :mod:`mslique.io.trust`.
+overridden on the command line (``--data.folder X``, ``--model.iterations 5``, ``--trainer.devices 4``).
+:mod:`mslique.io.trust` limits what a YAML can name.
 """
 
 import errno
@@ -21,7 +21,7 @@ from .io.errors import UserError
 from .io.trust import VARIABLE, only_weights, read_weights, restrict_classes
 
 CHATTER = ("\N{ELECTRIC LIGHT BULB} Tip", "GPU available", "TPU available")
-"""How messages of Lightning begin that tell the user of this command nothing."""
+"""The beginnings of Lightning's messages that are of no use to the user of this command."""
 RETIRED = ("zero_mean_stem",)
 """Options of the modules in earlier versions. Checkpoints of those versions have them, and still load."""
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
@@ -46,7 +46,7 @@ class _CLI(LightningCLI):
         super().parse_arguments(parser, args)
         checkpoint = self.config[self.config["subcommand"]].get("ckpt_path")
         if checkpoint is not None and Path(checkpoint).suffix:  # else one of Lightning's words: best, last, ...
-            read_weights(Path(checkpoint))  # which says in a sentence why it cannot be read
+            read_weights(Path(checkpoint))  # its error is a sentence for the user
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand] if self.subcommand else self.config
@@ -63,7 +63,7 @@ class _CLI(LightningCLI):
             if "save_dir" in getattr(logger, "init_args", ()):
                 logger.init_args.save_dir = output
         for callback in _listed(config.trainer.callbacks):
-            # not below a logger's version, so that the best one stays the best when a run goes on from its last
+            # outside the logger's numbered folder, so that a run that goes on finds the best checkpoint so far
             if callback.class_path.endswith(".ModelCheckpoint") and callback.init_args.get("dirpath") is None:
                 callback.init_args.dirpath = str(Path(output) / "checkpoints")
 
@@ -92,7 +92,7 @@ def run(args: Sequence[str] | None = None) -> LightningCLI:
 
 
 def parse(args: Sequence[str]) -> dict[str, Any]:
-    """The configuration that :func:`run` would act on, as plain values; nothing is built and nothing is run.
+    """The configuration that :func:`run` would use, as plain values. Nothing is built and nothing is run.
 
     Raises:
         UserError: a mistake in what the user gave.
@@ -119,7 +119,7 @@ def _parsed(kind: type[_CLI], args: Sequence[str] | None) -> _CLI:
 
 
 def _quieten() -> None:
-    """Leave out what libraries say about themselves, so that what concerns the user is seen."""
+    """Hide messages of libraries about themselves, so that the user sees the others."""
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")  # `dlmap enhance` uses it on purpose
     warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")  # within Lightning
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_concerns_the_user)

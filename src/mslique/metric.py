@@ -1,4 +1,4 @@
-"""The quality model as a torchmetrics Metric; importing it takes seconds, so that ``mslique`` does not by itself."""
+"""The quality model as a torchmetrics Metric. ``mslique`` imports it when it is used, since that takes seconds."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""MS-LIQE: an image's quality is how well CLIP finds that its views match five prompts about quality.
+"""MS-LIQE: CLIP compares the views of an image with five prompts about quality.
 
 Source: arXiv 2403.06406 (MS-LIQE) and Zhang et al., CVPR 2023 (LIQE). For view v and level k, with normalised image
 and text features f_v and t_k:
@@ -21,24 +21,17 @@ from .clip import PUBLISHED, Backbone, build_clip, image_size, openai_name, toke
 from .clip_weights import load_openai_weights
 from .correlation import make_calibration
 from .io.errors import UserError
-from .io.hub import weights_file
+from .io.hub import HUB_OPTIONS, weights_file
 from .io.trust import check_finite
 from .views import CropRule, MultiScaleViews
 from .vocabulary import LEVELS, PROMPT, quality_prompts
 
-HUB_OPTIONS = ("revision", "cache_dir", "force_download", "local_files_only", "token")
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
-class MSLIQE(
-    nn.Module,
-    PyTorchModelHubMixin,
-    library_name="mslique",
-    tags=["image-quality-assessment", "clip"],
-):
-    """Image (B, 3, H, W) in [0, 1] to quality score (B,) in [1, n_levels]; the score of an image is its own, whatever
-    else is in the batch.
+class MSLIQE(nn.Module, PyTorchModelHubMixin, library_name="mslique", tags=["image-quality-assessment", "clip"]):
+    """Images (B, 3, H, W) in [0, 1] to quality scores (B,) in [1, n_levels]. A score does not depend on the batch.
 
     Args:
         backbone: see :data:`mslique.clip.Backbone`; the side of a view is the backbone's image size.
@@ -122,7 +115,7 @@ class MSLIQE(
 
     def probabilities_of_views(self, views: Sequence[Tensor]) -> Tensor:
         """The views of B images, each (V, 3, s, s) in [0, 1] with a V of its own, to probabilities (B, n_levels)."""
-        crops = torch.cat(list(views)).contiguous(memory_format=torch.channels_last)  # convolutions on CPUs like it
+        crops = torch.cat(list(views)).contiguous(memory_format=torch.channels_last)  # faster on CPUs
         features = self.clip.encode_image((crops - self.mean) / self.std)
         features = F.normalize(features.to(torch.promote_types(features.dtype, torch.float32)), dim=-1)
         parts = features.split([len(image) for image in views])
@@ -133,17 +126,17 @@ class MSLIQE(
         return probabilities.unflatten(1, (len(self.points), -1)).sum(dim=-1)
 
     def text_features(self) -> Tensor:
-        """(n_prompts, embed_dim), normalised; with gradients in training mode, once and without in eval mode."""
+        """(n_prompts, embed_dim), normalised; in eval mode computed once, without gradients."""
         if self.training:
             return self.clip.encode_text(self.tokens, normalize=True)
         if self._text_cache is None:
-            # Not an inference tensor, even inside inference mode: later calls may need it for an image's gradient.
+            # no inference tensor, even in inference mode: a later call may need the gradient of an image
             with torch.inference_mode(False), torch.no_grad(), torch.autocast(self.tokens.device.type, enabled=False):
                 self._text_cache = self.clip.encode_text(self.tokens.clone(), normalize=True)
         return self._text_cache
 
     def train(self, mode: bool = True) -> "MSLIQE":
-        """As in torch; forgets the text features, which training is about to change."""
+        """As in torch. The text features are computed again, since training changes them."""
         _forget_text(self)
         return super().train(mode)
 
@@ -153,7 +146,7 @@ class MSLIQE(
 
     @classmethod
     def from_clip_checkpoint(cls, path: str | Path, backbone: str = "ViT-B-32", **config: Any) -> "MSLIQE":
-        """The model with the weights of a file in the layout of OpenAI's CLIP, such as the authors' ``MS_LIQE.pt``.
+        """The model, in eval mode, of a file in the layout of OpenAI's CLIP, such as the authors' ``MS_LIQE.pt``.
 
         Args:
             path: see :func:`mslique.clip_weights.read_openai_layout`.
@@ -178,7 +171,7 @@ class MSLIQE(
         Raises:
             UserError: neither exists or can be reached, or it holds something else, or weights that are not finite.
         """
-        weights_file(str(pretrained_model_name_or_path), _hub_options(options))  # a clearer error than the mixin's
+        weights_file(str(pretrained_model_name_or_path), options)  # a clearer error than the mixin's
         try:
             return super().from_pretrained(pretrained_model_name_or_path, **options)
         except UserError:
@@ -193,8 +186,8 @@ class MSLIQE(
     def _from_pretrained(
         cls, *, model_id: str, map_location: str = "cpu", strict: bool = True, **options: Any
     ) -> "MSLIQE":
-        file = weights_file(model_id, hub := _hub_options(options))
-        options = {name: value for name, value in options.items() if name not in hub}
+        file = weights_file(model_id, options)
+        options = {name: value for name, value in options.items() if name not in HUB_OPTIONS}
         if "backbone" not in options:
             raise UserError(f"the config.json of {model_id} is not MS-LIQE's: it names no backbone")
         model = cls(**options)
@@ -205,10 +198,6 @@ class MSLIQE(
             raise UserError(f"{model_id}: config.json and model.safetensors do not match ({details})") from reason
         check_finite(model.state_dict(), file)
         return model
-
-
-def _hub_options(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: options[name] for name in HUB_OPTIONS if name in options}
 
 
 def _forget_text(model: nn.Module, *_: Any) -> None:

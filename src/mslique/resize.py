@@ -1,9 +1,9 @@
-"""Windows of a resized image, without resizing the rest of it.
+"""Windows of a resized image; the rest of the image is not resized.
 
-Bicubic resizing is linear and separable: output row i mixes a few input rows around (i + 1/2) / factor - 1/2. So a
-window of the resized image is two small matrix products with the input rows and columns that it needs; a crop of a
-12-megapixel photograph at three quarters of its size costs no more than one of a thumbnail. The kernel (Keys 1981) and
-the borders are those of ``torch.nn.functional.interpolate(images, scale_factor=factor, mode="bicubic")``.
+Bicubic resizing is linear and separable: output row i mixes a few input rows around (i + 1/2) / factor - 1/2. A window
+of the resized image is therefore two small matrix products with the input rows and columns that it needs. Its cost does
+not depend on the size of the image. The kernel (Keys 1981) and the borders are those of
+``torch.nn.functional.interpolate(images, scale_factor=factor, mode="bicubic")``.
 """
 
 import math
@@ -32,11 +32,13 @@ def resized_window(
 
 @lru_cache(maxsize=256)
 def bicubic_weights(first: int, count: int, factor: float, length: int, antialias: bool) -> tuple[int, Tensor]:
-    """Weights of the inputs from some index on in outputs ``first`` to ``first + count`` of a line of ``length``.
+    """Weights of the inputs in outputs ``first`` to ``first + count`` of a line of ``length`` inputs.
+
+    Outside the line, its end is repeated. With ``antialias`` the kernel is wider by 1 / factor in downsampling, and it
+    is cut off and normalised at the end of the line.
 
     Returns:
-        That index, and (count, inputs) float64. Outside the line its end is repeated; with ``antialias`` the kernel is
-        widened by 1 / factor in downsampling, and cut off and normalised at the end of the line.
+        The index of the first input in use, and weights (count, inputs) float64 from that input on.
     """
     stretch = max(1 / factor, 1.0) if antialias else 1.0
     centers = (torch.arange(first, first + count, dtype=torch.float64) + 0.5) / factor - 0.5

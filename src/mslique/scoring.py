@@ -1,4 +1,4 @@
-"""Scoring photographs of any size, in batches, without the scores depending on the batches."""
+"""Scoring photographs of any size in batches. The scores do not depend on the batches."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from .model import MSLIQE
 
 @dataclass(frozen=True)
 class Score:
-    """A file's score and the probabilities of the levels, worst to best; or why there are none."""
+    """A file's score and the probabilities of the levels, worst to best; or the reason why there are none."""
 
     file: Path
     score: float | None = None
@@ -27,7 +27,7 @@ class Score:
 def score_files(model: MSLIQE, files: Iterable[Path], batch_size: int = 8) -> Iterator[Score]:
     """Scores in the order of the files.
 
-    Only the views of a photograph are kept until its batch is full: memory depends on one photograph at a time.
+    Only one whole photograph is in memory at a time: of the others in its batch only the views are kept.
 
     Args:
         model: on any device, in eval mode.
@@ -47,7 +47,7 @@ def score_files(model: MSLIQE, files: Iterable[Path], batch_size: int = 8) -> It
 
 
 def _views(model: MSLIQE, file: Path) -> Tensor | str:
-    """Views (V, 3, s, s) of the file's photograph, or why there are none."""
+    """Views (V, 3, s, s) of the file's photograph, or the reason why there are none."""
     try:
         return model.views(read_image(file)[None])[0].to(model.mean.device)
     except UserError as reason:

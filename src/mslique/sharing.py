@@ -79,7 +79,7 @@ def _model(found: dict[str, Any], changes: dict[str, Any], path: Path) -> MSLIQE
         model = MSLIQE(**{**found[RECORD]["config"], **changes})
         weights = {k.removeprefix(PREFIX): v for k, v in found["state_dict"].items() if k.startswith(PREFIX)}
         model.load_state_dict(weights, strict=True)
-    except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as reason:  # anything may be in a file
+    except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as reason:  # a file may hold anything
         details = " ".join(str(reason).split())[:300]
         raise UserError(f"the weights and the configuration in {path} do not match ({details})") from reason
     check_finite(weights, path)

@@ -1,4 +1,4 @@
-"""The protocol of the field: train and test on several random splits, report median and quartiles."""
+"""The usual protocol: train and test on several random splits, and report median and quartiles."""
 
 import csv
 import subprocess
@@ -15,9 +15,9 @@ MEASURES = ("srcc", "plcc")
 
 
 def run_splits(config: str, output: Path, splits: Sequence[int], options: Sequence[str]) -> str:
-    """``lightning fit`` and ``lightning test`` with the best checkpoint, for every split that is not done yet.
+    """Run ``lightning fit``, and ``lightning test`` with the best checkpoint, for every split that is not done yet.
 
-    A split whose training was interrupted goes on from its last checkpoint.
+    An interrupted training goes on from its last checkpoint.
 
     Args:
         config: YAML file of the training.
@@ -54,7 +54,7 @@ def _newest(folder: Path, pattern: str) -> Path | None:
 
 
 def _best(folder: Path) -> Path:
-    """The checkpoint that model selection kept, which is not named last."""
+    """The checkpoint with the best validation, which is not named last."""
     found = [file for file in folder.glob("checkpoints/*.ckpt") if file.name != "last.ckpt"]
     if not found:
         raise UserError(f"{folder} holds no best checkpoint: the configuration needs a ModelCheckpoint with a monitor")

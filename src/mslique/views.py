@@ -1,14 +1,14 @@
 """The views of an image that the quality model looks at: the whole image and crops at several scales.
 
-The crops of one scale lie on a grid that is computed, never materialised, and only the pixels of the crops in use are
-resized: views of a 12-megapixel photograph cost little more time and memory than those of a thumbnail.
+Only the pixels of the crops are resized: the views of a 12-megapixel photograph take little more time and memory than
+those of a small image.
 
 =========  ==========================================================================================================
 rule       where the ``n_crops`` crops of one scale are
 =========  ==========================================================================================================
 official   grid of step ``stride`` in raster order, n positions; crop k is position k * (n // n_crops). The rule of the
-           authors' weights; it never sees the tail of an image and repeats crops where n < n_crops.
-even       [ours] rows and columns spread from edge to edge, in the image's aspect ratio; repeated crops are dropped.
+           authors' weights; it never shows the end of an image, and repeats crops where n < n_crops.
+even       [ours] rows and columns spread from edge to edge, in the image's aspect ratio; repeated crops are left out.
 random     [ours] uniformly random over all pixels, the same for each image of a batch: for training.
 =========  ==========================================================================================================
 """
@@ -61,9 +61,9 @@ class MultiScaleViews:
     def __call__(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) of any range to (B, V, 3, s, s).
 
-        V is ``whole_image + len(scales) * n_crops``, less the repeated crops that the rule "even" drops for small
-        images. An image too small to hold one view at each scale is first upsampled, its aspect ratio kept; but no side
-        to more than THIN times the shortest allowed, or a line of pixels would fill the memory [ours].
+        V is ``whole_image + len(scales) * n_crops``, less the repeated crops that the rule "even" leaves out. An image
+        too small for one view at each scale is first enlarged in its aspect ratio. No side becomes longer than THIN
+        times the shortest allowed side, since a line of pixels would otherwise fill the memory [ours].
         """
         if images.ndim != 4:
             raise ValueError(f"expected images of shape (B, 3, H, W), received {tuple(images.shape)}")

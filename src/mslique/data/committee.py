@@ -1,7 +1,7 @@
-"""The label of a synthetic training image: how much of its clean original it kept, in the eyes of a committee.
+"""The label of a synthetic training image: how much of its clean original it kept, by four full-reference measures.
 
-quality = the mean over the members of 100 exp(-(d / s)^p) [ours], from 0 to 100 (identical to the original), with a
-member's distance d:
+quality = the mean over the measures of 100 exp(-(d / s)^p) [ours], from 0 to 100 (identical to the original), with
+the distance d of a measure:
 
 ========  ======================================================  =====================================================
 nlpd      normalised Laplacian pyramid (Laparra et al. 2016)      luminance, contrast and loss of detail
@@ -10,13 +10,13 @@ ms_ssim   1 - MS-SSIM of three scales (Wang et al. 2003)          structure at s
 fsim      1 - FSIMc (Zhang et al. 2011)                           contours and colour
 ========  ======================================================  =====================================================
 
-None needs downloaded weights, and each is 0 for identical images, flat ones too. Of a flat original FSIM says no more
-than whether the image is identical: it has no phase, and rounding decides the rest, differently on every machine. VIF
-was left out, since it takes sharpening for a gain and is 0 for two equal flat images, and VSI, since it costs more than
-the others together.
+No measure needs downloaded weights, and each is 0 for identical images. A flat original has no phase: FSIM then says
+only whether the image is identical; the rest is rounding, and differs between machines. VIF is not used: it rates
+sharpened images above the original, and gives 0 for two equal flat images. VSI is not used: it costs more than the
+other measures together.
 
-s and p bring the members to one scale: of the training mixtures a quarter get less than 25 and a quarter more than 75
-from each. They are fitted by ``python benchmarks/label_constants.py PHOTOS``.
+s and p bring the measures to one scale: each gives less than 25 to a quarter of the training mixtures, and more than 75
+to another quarter. ``python benchmarks/label_constants.py PHOTOS`` fits them.
 """
 
 import math
@@ -29,12 +29,12 @@ import torch
 from torch import Tensor
 
 MS_SSIM_WEIGHTS = (0.0708, 0.4516, 0.4776)
-"""Of the three finest scales of the five published, divided by their sum: the others need sides of 176 pixels."""
+"""The published weights of the three finest scales, divided by their sum. The coarser two need sides of 176 pixels."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """A distance (B, 3, H, W), (B, 3, H, W) -> (B,) of 0 and more, and the constants s and p of its scale."""
+    """A distance (B, 3, H, W), (B, 3, H, W) -> (B,), 0 or more, and the constants s and p of its scale."""
 
     distance: Callable[[Tensor, Tensor], Tensor]
     scale: float
@@ -53,7 +53,7 @@ def reference_quality(images: Tensor, originals: Tensor) -> Tensor:
     if images.shape != originals.shape or images.ndim != 4 or min(images.shape[-2:]) < 64:
         shapes = f"{tuple(images.shape)} and {tuple(originals.shape)}"
         raise ValueError(f"expected two batches (B, 3, H, W) of one shape with sides >= 64, received {shapes}")
-    with torch.no_grad(), torch.autocast(images.device.type, enabled=False):  # labels made inside a training step
+    with torch.no_grad(), torch.autocast(images.device.type, enabled=False):  # it may run in a training step
         return torch.stack([member.quality(images, originals) for member in COMMITTEE.values()]).mean(dim=0)
 
 
@@ -100,7 +100,7 @@ def _ms_ssim(images: Tensor, originals: Tensor) -> Tensor:
 def _fsim(images: Tensor, originals: Tensor) -> Tensor:
     from pyiqa.archs.fsim_arch import fsim
 
-    # several images at once are slower than one by one: they leave the cache
+    # one by one is faster: several images at once do not fit into the processor's cache
     return torch.cat([1 - fsim(a, b).flatten() for a, b in zip(images.split(4), originals.split(4), strict=True)])
 
 

@@ -1,10 +1,11 @@
-"""Facts about the public quality datasets: where LIQE's layout keeps them, their ranges, and which way scores run.
+"""Facts about the public quality datasets: folders in LIQE's layout, ranges, and the direction of the scores.
 
-The scores of every table can be checked against what is known of the images: synthetic datasets carry the severity of
-the distortion at the end of the file's name; of the others, some of the best and of the worst images are named here
-(by their mean opinion scores in the datasets' own tables).
+The direction of the scores in every table can be checked. The file names of synthetic datasets end with the severity of
+the distortion. Of the other datasets, some of the best and of the worst images are named here, by the mean opinion
+scores in the datasets' own tables.
 """
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from itertools import combinations, product
 
 Range = tuple[float, float]
+ANY: Range = (-math.inf, math.inf)
 SEVERITY = re.compile(r"(?P<image>.*)[._](?P<level>\d+)\.[^./]+$")
 
 
@@ -38,21 +40,27 @@ class KnownDataset:
     worst: tuple[str, ...] = ()
 
     def agreement(self, scores: Mapping[str, float]) -> float | None:
-        """From -1, every comparison known to us says that higher is worse, to 1; None without a known comparison.
+        """From -1 (every known comparison says that higher is worse) to 1; None without a known comparison.
 
         Args:
             scores: path of the image to its score.
         """
-        pairs = _by_severity(scores) if self.severity else self._by_name(scores)
+        if self.severity:
+            pairs = _by_severity(scores)
+        else:
+            pairs = list(product(_ending(scores, self.best), _ending(scores, self.worst)))
         signs = [(better > worse) - (better < worse) for better, worse in pairs]
         return sum(signs) / len(signs) if signs else None
 
-    def _by_name(self, scores: Mapping[str, float]) -> list[tuple[float, float]]:
-        def of(names: tuple[str, ...]) -> list[float]:
-            ends = tuple(f"/{name}".lower() for name in names)
-            return [score for path, score in scores.items() if f"/{path}".lower().endswith(ends)]
 
-        return list(product(of(self.best), of(self.worst)))
+def known_dataset(name: str) -> KnownDataset:
+    """The facts about a dataset of this name; nothing but the name if it is no key of KNOWN."""
+    return KNOWN.get(name) or KnownDataset(name, name, ANY, ANY)
+
+
+def _ending(scores: Mapping[str, float], names: tuple[str, ...]) -> list[float]:
+    ends = tuple(f"/{name}".lower() for name in names)
+    return [score for path, score in scores.items() if f"/{path}".lower().endswith(ends)]
 
 
 def _by_severity(scores: Mapping[str, float]) -> list[tuple[float, float]]:
@@ -66,47 +74,26 @@ def _by_severity(scores: Mapping[str, float]) -> list[tuple[float, float]]:
 
 KNOWN = {
     "live": KnownDataset(
-        "databaserelease2",
-        "live",
-        (0, 120),
-        (-5, 115),
-        lower_is_better=True,
+        "databaserelease2", "live", (0, 120), (-5, 115), lower_is_better=True,
         best=("fastfading/img45.bmp", "jpeg/img106.bmp", "jpeg/img64.bmp", "jpeg/img70.bmp", "jpeg/img13.bmp"),
-        worst=("wn/img20.bmp", "wn/img23.bmp", "jpeg/img164.bmp", "wn/img42.bmp", "wn/img94.bmp"),
-    ),
+        worst=("wn/img20.bmp", "wn/img23.bmp", "jpeg/img164.bmp", "wn/img42.bmp", "wn/img94.bmp")),
     "csiq": KnownDataset("CSIQ", "csiq", (0, 1), (0, 1), lower_is_better=True, severity=True),
     "bid": KnownDataset(
-        "BID",
-        "bid",
-        (0, 5),
-        (0, 5),
+        "BID", "bid", (0, 5), (0, 5),
         best=("DatabaseImage0310.JPG", "DatabaseImage0466.JPG", "DatabaseImage0441.JPG", "DatabaseImage0261.JPG"),
-        worst=("DatabaseImage0212.JPG", "DatabaseImage0305.JPG", "DatabaseImage0026.JPG", "DatabaseImage0567.JPG"),
-    ),
+        worst=("DatabaseImage0212.JPG", "DatabaseImage0305.JPG", "DatabaseImage0026.JPG", "DatabaseImage0567.JPG")),
     "clive": KnownDataset(
-        "ChallengeDB_release",
-        "clive",
-        (0, 100),
-        (0, 100),
+        "ChallengeDB_release", "clive", (0, 100), (0, 100),
         best=("781.JPG", "716.JPG", "785.JPG", "776.JPG", "844.JPG", "780.JPG"),
-        worst=("673.JPG", "239.bmp", "734.JPG", "702.JPG", "961.JPG", "698.JPG"),
-    ),
+        worst=("673.JPG", "239.bmp", "734.JPG", "702.JPG", "961.JPG", "698.JPG")),
     "koniq": KnownDataset(
-        "koniq-10k",
-        "koniq10k",
-        (1, 5),
-        (0, 100),
+        "koniq-10k", "koniq10k", (1, 5), (0, 100),
         best=("5466371904.jpg", "5168834860.jpg", "5869585652.jpg", "213906996.jpg", "121123359.jpg"),
-        worst=("80184044.jpg", "10344921126.jpg", "33000255.jpg", "28311109.jpg", "19502065.jpg"),
-    ),
+        worst=("80184044.jpg", "10344921126.jpg", "33000255.jpg", "28311109.jpg", "19502065.jpg")),
     "kadid": KnownDataset("kadid10k", "kadid10k", (1, 5), (1, 5), severity=True),
     "spaq": KnownDataset(
-        "SPAQ",
-        "spaq",
-        (0, 100),
-        (0, 100),
+        "SPAQ", "spaq", (0, 100), (0, 100),
         best=("07337.jpg", "07339.jpg", "07296.jpg", "07311.jpg", "07248.jpg"),
-        worst=("07338.jpg", "08932.jpg", "06739.jpg", "05488.jpg", "09254.jpg"),
-    ),
+        worst=("07338.jpg", "08932.jpg", "06739.jpg", "05488.jpg", "09254.jpg")),
     "tid2013": KnownDataset("TID2013", "tid2013", (0, 9), (0, 9), severity=True),
-}
+}  # fmt: skip

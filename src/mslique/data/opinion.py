@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..io.errors import UserError
-from .known_datasets import KNOWN, Range
+from .known_datasets import KnownDataset, Range, known_dataset
 from .manifests import read_liqe, read_meta, read_table
 from .parts import Splits, duplicates
 
@@ -65,11 +65,11 @@ def load_labels(name: str, source: LabelSource, root: Path, labels: Path, split:
         UserError: a file is broken or names an image twice, or its scores leave the dataset's range or contradict its
             direction; the message says which.
     """
-    known = KNOWN.get(name)
-    folder = source.folder or (known.folder if known else name)
+    known = known_dataset(name)
+    folder = source.folder or known.folder
     file = labels / (source.labels or f"{folder}/splits2/{{split}}").format(split=split)
     if source.format == "liqe":
-        splits = read_liqe(file, known.stem if known else name)
+        splits = read_liqe(file, known.stem)
     elif source.format == "meta":
         extra = labels / source.split_file if source.split_file else None
         splits = read_meta(file, split, source.split_column, extra)
@@ -81,8 +81,14 @@ def load_labels(name: str, source: LabelSource, root: Path, labels: Path, split:
         raise UserError(
             f"{file}: {len(twice)} images of {name} occur more than once ({_some(twice)}): keep one row each"
         )
-    _check_range(name, source, splits, file)
-    return LabelledImages(name, root / folder, _upward(name, source, splits, file))
+    low, high = source.score_range or (known.liqe_range if source.format == "liqe" else known.table_range)
+    outside = [f"{x.path}: {x.score:g}" for ls in splits.values() for x in ls if not low <= x.score <= high]
+    if outside:
+        raise UserError(
+            f"{file}: {len(outside)} scores are not in {name}'s range {low:g} to {high:g} ({_some(outside)}): is it the"
+            " right file and format? If so, set score_range"
+        )
+    return LabelledImages(name, root / folder, _upward(known, name, source, splits, file))
 
 
 def check_images(images: LabelledImages, parts: Sequence[str]) -> None:
@@ -109,27 +115,14 @@ def check_images(images: LabelledImages, parts: Sequence[str]) -> None:
         )
 
 
-def _check_range(name: str, source: LabelSource, splits: Splits, file: Path) -> None:
-    known = KNOWN.get(name)
-    default = (known.liqe_range if source.format == "liqe" else known.table_range) if known else None
-    low, high = source.score_range or default or (-float("inf"), float("inf"))
-    outside = [f"{x.path}: {x.score:g}" for labels in splits.values() for x in labels if not low <= x.score <= high]
-    if outside:
-        raise UserError(
-            f"{file}: {len(outside)} scores are not in {name}'s range {low:g} to {high:g} ({_some(outside)}): is it the"
-            " right file and format? If so, set score_range"
-        )
-
-
-def _upward(name: str, source: LabelSource, splits: Splits, file: Path) -> Splits:
+def _upward(known: KnownDataset, name: str, source: LabelSource, splits: Splits, file: Path) -> Splits:
     """The splits with scores turned so that higher is better."""
-    known = KNOWN.get(name)
     higher = source.higher_is_better
     if higher is None:
-        higher = source.format == "liqe" or known is None or not known.lower_is_better
+        higher = source.format == "liqe" or not known.lower_is_better
     sign = 1.0 if higher else -1.0
     turned = {part: [replace(x, score=sign * x.score) for x in labels] for part, labels in splits.items()}
-    agreement = known.agreement({x.path: x.score for ls in turned.values() for x in ls}) if known else None
+    agreement = known.agreement({x.path: x.score for labels in turned.values() for x in labels})
     if agreement is not None and agreement < 0:
         raise UserError(
             f"{file}: read as {'higher' if higher else 'lower'}-is-better, {name}'s worst images would be its best: set"

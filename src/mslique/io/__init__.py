@@ -1,1 +1,1 @@
-"""Files of others: what is read of them, what they may do, and what the user is told."""
+"""Reading files safely: photographs, weights and configurations, with clear errors."""

@@ -23,9 +23,9 @@ CAPTURE, POSITION = 0x8769, 0x8825
 class Decoded:
     """A decoded photograph.
 
-    ``image`` is (3, H, W) float32 in [0, 1], upright sRGB, its colours as stored where it is transparent; ``alpha``
-    (H, W) in [0, 1], or None if opaque everywhere by its format; ``grey``: all its channels are equal; ``note``: what
-    was ignored, in a sentence; ``exif`` (without orientation) and ``xmp`` in the form that Pillow saves.
+    ``image`` is (3, H, W) float32 in [0, 1], upright sRGB; transparent places keep their stored colours. ``alpha`` is
+    (H, W) in [0, 1], or None if the format has no transparency. ``grey``: all channels are equal. ``note`` says in a
+    sentence what was ignored. ``exif`` (without orientation) and ``xmp`` are in the form that Pillow saves.
     """
 
     image: Tensor
@@ -37,7 +37,7 @@ class Decoded:
 
 
 def read_image(path: str | Path) -> Tensor:
-    """Decode a photograph: EXIF orientation applied, embedded ICC profile converted to sRGB, alpha over white.
+    """Decode a photograph, apply its EXIF orientation, convert it from its ICC profile to sRGB, and put it on white.
 
     Returns:
         (3, H, W) float32, RGB in [0, 1]; grey is repeated over the channels, 16-bit grey keeps its precision.
@@ -52,9 +52,9 @@ def read_image(path: str | Path) -> Tensor:
 
 
 def decode_image(path: str | Path) -> Decoded:
-    """Decode a photograph with all that is needed to write a like one.
+    """Decode a photograph, with what is needed to write another one of the same kind.
 
-    Of several frames the first is decoded. A damaged ICC profile or EXIF is ignored, with a warning and a note. 16-bit
+    Of several frames, the first is decoded. A damaged ICC profile or EXIF is ignored, with a warning and a note. 16-bit
     grey keeps its precision; 16-bit colour is read with 8 bits, as Pillow does.
 
     Raises:
@@ -65,7 +65,7 @@ def decode_image(path: str | Path) -> Decoded:
         with opened_image(path) as file:
             frames = 1 if file.format == "MPO" else getattr(file, "n_frames", 1)  # MPO: previews of the same photo
             decoded = _decoded(file)
-    except Exception as reason:  # Pillow's decoders raise many kinds; each of them means the same to the caller
+    except Exception as reason:  # Pillow's decoders raise many kinds, which all mean the same to the caller
         raise UserError(f"{path} cannot be decoded as an image ({type(reason).__name__}: {reason})") from reason
     if frames > 1:
         sentence = f"only the first of {frames} frames is used"
@@ -97,7 +97,7 @@ def _decoded(file: Image.Image) -> Decoded:
 
 
 def _grey_values(file: Image.Image) -> tuple[Tensor, str]:
-    """(H, W) in [0, 1] of 16-bit or 32-bit integers, white at 65535, or floats, white at 1; and what was clipped."""
+    """(H, W) in [0, 1], and a note of what was clipped. White is 65535 in 16-bit and 32-bit integers, 1 in floats."""
     values = torch.from_numpy(np.asarray(file).astype(np.float32))
     if not values.isfinite().all():
         raise UserError("it holds values that are not finite")
@@ -116,7 +116,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def _turned_upright(file: Image.Image) -> tuple[bytes, str]:
-    """Apply the EXIF orientation, in place; the EXIF to keep, and a note if it is damaged."""
+    """Apply the EXIF orientation in place. Returns the EXIF to keep, and a note if it is damaged."""
     try:
         exif = _exif(file)
         ImageOps.exif_transpose(file, in_place=True)
@@ -126,7 +126,7 @@ def _turned_upright(file: Image.Image) -> tuple[bytes, str]:
 
 
 def _exif(file: Image.Image) -> bytes:
-    """What EXIF says of the capture; nothing of how the file was stored, which does not hold for another file."""
+    """What EXIF says of the capture, without what it says of the storage of this file."""
     old, kept = file.getexif(), Image.Exif()
     for tag in DESCRIPTIVE:
         if tag in old:

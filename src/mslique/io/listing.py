@@ -13,8 +13,8 @@ EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp
 def list_images(folder: str | Path, recursive: bool = True) -> list[Path]:
     """The files below ``folder`` (or, if not ``recursive``, in it) with an image extension, sorted by path.
 
-    Links to files count, broken ones too, so that none is lost unseen; links to folders are not followed. A folder
-    below that cannot be listed is left out, with a warning.
+    Links to files are listed, also broken ones, so that an error names them later. Links to folders are not followed.
+    A folder below that cannot be listed is left out, with a warning.
 
     Raises:
         UserError: the folder is missing, is not a folder, cannot be listed, or holds no image.

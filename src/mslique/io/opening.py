@@ -1,4 +1,4 @@
-"""Opening image files that nobody vouches for: which kinds are read at all, and how large they may claim to be."""
+"""Opening image files that may be hostile: which formats are read, and how many pixels they may have."""
 
 import os
 import stat
@@ -11,32 +11,32 @@ from PIL import Image
 from .errors import UserError
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "JPEG2000", "GIF")
-"""Decided by the content, whatever the name says. Pillow has further decoders, one of which runs another program."""
+"""The content decides, not the name. Pillow has further decoders, one of which runs another program."""
 MAX_PIXELS = 300_000_000
-"""Above this a file is refused: a few bytes can claim any size. The largest cameras and stitched photos are below."""
+"""A larger file is refused, since a few bytes can claim any size. The largest cameras have fewer pixels."""
 LARGE, MOST_PIXELS_A_BYTE = 4_000_000, 1000
-"""Above LARGE a file with more pixels a byte is refused; the emptiest photographs have some 100 [ours]."""
+"""A file of more than LARGE pixels may have this many pixels a byte; photographs have at most about 100 [ours]."""
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """(width, height) in pixels, as the file's header tells, before the EXIF orientation.
+    """(width, height) in pixels in the file's header, before the EXIF orientation.
 
     Raises:
-        UserError: the file cannot be read, or is refused for what its header says.
+        UserError: the file cannot be read, or is refused because of its header.
     """
     try:
         with opened_image(path) as file:
             return file.size
-    except Exception as reason:  # Pillow's decoders raise many kinds; each of them means the same to the caller
+    except Exception as reason:  # Pillow's decoders raise many kinds, which all mean the same to the caller
         raise UserError(f"{path} cannot be decoded as an image ({type(reason).__name__}: {reason})") from reason
 
 
 @contextmanager
 def opened_image(path: str | Path) -> Iterator[Image.Image]:
-    """The file in Pillow's form, its pixels not yet decoded.
+    """The file as Pillow opens it; its pixels are not decoded yet.
 
     Raises:
-        UserError: it is no regular file, or has more pixels than MAX_PIXELS or than its length can pay for.
+        UserError: it is no regular file, or has more pixels than MAX_PIXELS or than its length allows.
         Exception: of any kind that Pillow's decoders raise.
     """
     status = os.stat(path)
@@ -53,7 +53,7 @@ def opened_image(path: str | Path) -> Iterator[Image.Image]:
 
 @contextmanager
 def _any_size() -> Iterator[None]:
-    """Without Pillow's own bound, which refuses photographs of 180 megapixels; MAX_PIXELS replaces it."""
+    """Switch off Pillow's own limit, which refuses photographs of 180 megapixels; MAX_PIXELS replaces it."""
     bound, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         yield

@@ -1,4 +1,4 @@
-"""Photographs decoded and shrunk to 8 bits, and a folder that keeps them."""
+"""Decoding and shrinking photographs, and a folder that keeps the results."""
 
 import hashlib
 import logging
@@ -17,7 +17,7 @@ from .errors import UserError
 
 logger = logging.getLogger(__name__)
 VERSION = 1
-"""To be raised when :func:`decoded` gives other pixels; Pillow and torch count by themselves."""
+"""Raise it when :func:`decoded` gives other pixels. The versions of Pillow and torch are part of the key anyway."""
 
 
 def decoded(path: Path, smaller_side: int | None) -> Tensor:
@@ -38,7 +38,7 @@ def decoded(path: Path, smaller_side: int | None) -> Tensor:
 
 
 def shrunk(image: Tensor, smaller_side: int) -> Tensor:
-    """(3, H, W) whose sides are both larger, to one whose smaller side is ``smaller_side`` (bicubic, antialiased)."""
+    """(3, H, W) to the same with a smaller side of at most ``smaller_side`` pixels (bicubic, antialiased)."""
     height, width = image.shape[-2:]
     if min(height, width) <= smaller_side:
         return image
@@ -48,14 +48,14 @@ def shrunk(image: Tensor, smaller_side: int) -> Tensor:
 
 
 class PhotoCache:
-    """:func:`decoded`, its results kept in a folder, which any number of processes and trainings may share.
+    """:func:`decoded` with a folder that keeps its results; any number of processes and trainings can share the folder.
 
-    A photograph is decoded again when its path, size or time of change, ``smaller_side``, Pillow or torch is another,
-    or its entry is damaged. Entries are uncompressed .npz files: their checksum is verified, and they are read
-    many times faster than the photograph or a PNG of it is decoded.
+    A photograph is decoded again when its path, size, time of change, ``smaller_side``, Pillow or torch has changed, or
+    when its entry is damaged. Entries are uncompressed .npz files: they have a checksum, and reading one is many times
+    faster than decoding the photograph or a PNG.
 
-    Where an entry cannot be written (the disk is full, the folder is read-only), there is one warning, and no more are
-    written: a training of days should not end for want of a cache, and a folder that another user filled is of use.
+    If an entry cannot be written (the disk is full, the folder is read-only), there is one warning, and no more entries
+    are written: a training of days should not end because of a cache.
 
     Args:
         folder: made if it is missing.
@@ -72,12 +72,12 @@ class PhotoCache:
             raise UserError(f"the cache {folder} cannot be made ({reason.strerror}): give another folder") from reason
         self.folder = folder
         self.smaller_side = smaller_side
-        self._unwritable = torch.zeros(1, dtype=torch.bool).share_memory_()  # by the workers of a data loader
+        self._unwritable = torch.zeros(1, dtype=torch.bool).share_memory_()  # with the workers of a data loader
 
     def __call__(self, path: Path) -> Tensor:
         """(3, H, W) uint8, equal to ``decoded(path, smaller_side)``, and the same errors."""
         if not path.is_file():
-            return decoded(path, self.smaller_side)  # which says why not
+            return decoded(path, self.smaller_side)  # raises the error
         entry = self.folder / f"{self._key(path)}.npz"
         image = _read(entry)
         if image is None:
@@ -92,7 +92,7 @@ class PhotoCache:
         return hashlib.sha256(repr(key).encode()).hexdigest()
 
     def _write(self, entry: Path, image: Tensor) -> None:
-        """Under a name of its own first, since other processes may be writing or reading the same entry."""
+        """Write another file first and rename it, since other processes may write or read the same entry."""
         if self._unwritable:
             return
         part = entry.with_name(f".{uuid.uuid4().hex}.part")
@@ -115,6 +115,6 @@ def _read(entry: Path) -> Tensor | None:
             return torch.from_numpy(file["image"])
     except FileNotFoundError:
         return None
-    except Exception as reason:  # damaged zip files raise many kinds; each of them means the same here
+    except Exception as reason:  # damaged zip files raise many kinds, which all mean the same here
         logger.warning("%s in the cache is damaged (%s) and is made anew", entry, reason)
         return None

@@ -1,4 +1,4 @@
-"""What files of others may do: weights are read as numbers and never run, a configuration names known classes alone."""
+"""Safety of files from others: weights are read without running code, and a configuration names known classes alone."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ PACKAGES = (
     "mslique", "dlmap", "lightning.pytorch.callbacks", "lightning.pytorch.loggers", "lightning.pytorch.profilers",
     "lightning.pytorch.strategies", "torch.optim",
 )  # fmt: skip
-"""Where the classes are that a configuration may name."""
+"""The packages whose classes a configuration may name."""
 CALLS_ANYTHING = "lightning.pytorch.callbacks.LambdaCallback"
 VARIABLE = "MSLIQE_CLASSES"
 """Environment variable with further packages, separated by spaces."""
@@ -47,7 +47,7 @@ def only_weights() -> Iterator[None]:
 
 
 def read_weights(path: Path) -> Any:
-    """What a file of ``torch.save``, or of safetensors by its suffix, holds; on the CPU, without running its code.
+    """The content of a file of ``torch.save``, or of safetensors (by its suffix), on the CPU; no code in it is run.
 
     Raises:
         UserError: the file is missing, damaged, or holds more than tensors and plain values.
@@ -60,7 +60,7 @@ def read_weights(path: Path) -> Any:
 
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as reason:  # unpicklers and archives fail in many ways, all of which mean an unusable file
+    except Exception as reason:  # unpicklers and archives fail in many ways, and all of them mean an unusable file
         summary = str(reason).strip().splitlines()[0][:200] if str(reason).strip() else type(reason).__name__
         raise UserError(
             f"{path} cannot be read as plain weights ({summary}): save its state_dict() with torch.save first"

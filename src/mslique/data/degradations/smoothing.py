@@ -9,7 +9,7 @@ from .pixels import Pixels, clip
 
 
 def edge_preserving_smoothing(image: Pixels, severity: float, rng: Generator) -> Pixels:
-    """A guided filter (He et al. 2010) of radius 2 to 6 that wipes out contrasts below 0.03 to 0.3: skin like wax."""
+    """A guided filter (He et al. 2010) of radius 2 to 6 that removes contrasts below 0.03 to 0.3."""
     side, eps = 2 * int(rng.integers(2, 7)) + 1, (0.03 * 10**severity) ** 2
 
     def mean(values: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -24,7 +24,7 @@ def edge_preserving_smoothing(image: Pixels, severity: float, rng: Generator) ->
 def painterly_smoothing(image: Pixels, severity: float, rng: Generator) -> Pixels:
     """A Kuwahara filter: each pixel the mean of the most even of the four squares, of 2 to 6 pixels, that touch it."""
     reach = 1 + 4 * severity
-    low, share = int(reach), np.float32(reach - int(reach))  # a square is whole: between two the results are blended
+    low, share = int(reach), np.float32(reach - int(reach))  # squares have whole sides; other sides blend two squares
     smooth = _kuwahara(image, low)
     return clip(smooth if share == 0 else (1 - share) * smooth + share * _kuwahara(image, low + 1))
 

@@ -1,6 +1,6 @@
-"""Degradations of kinds that no training uses: does a quality model know damage, or only the damage that it was shown?
+"""Degradations of kinds that no training uses. They test whether a quality model knows other damage than it was shown.
 
-In the form of :mod:`mslique.data.degradations.mixture`; never train on them. All ranges are [ours].
+They have the form of :mod:`mslique.data.degradations.mixture`. Never train on them. All ranges are [ours].
 """
 
 import numpy as np
@@ -17,9 +17,9 @@ def webp(image: Pixels, severity: float, rng: Generator) -> Pixels:
 
 
 def median_smear(image: Pixels, severity: float, rng: Generator) -> Pixels:
-    """A median over discs of radius 1 to 5 pixels, which keeps edges and wipes texture away."""
+    """A median over discs of radius 1 to 5 pixels: it keeps edges and removes texture."""
     radius = 1 + 4 * severity
-    low, share = int(radius), radius - int(radius)  # a disc is whole: between two radii the results are blended
+    low, share = int(radius), radius - int(radius)  # discs have whole radii; other radii blend two discs
     smeared = _median(image, low)
     return smeared if share == 0 else clip((1 - share) * smeared + share * _median(image, low + 1))
 
@@ -49,7 +49,7 @@ def denoised(image: Pixels, severity: float, rng: Generator) -> Pixels:
     """Noise of standard deviation 0.02 to 0.12 taken out by total variation: what small cameras do in the dark."""
     sigma = 0.02 + 0.1 * severity
     noisy = image + np.float32(sigma) * rng.standard_normal(image.shape, np.float32)
-    # a fixed number of iterations: the usual stopping rule would make the result jump with the severity
+    # with a fixed number of iterations the result changes continuously with the severity
     return clip(denoise_tv_chambolle(noisy, weight=1.2 * sigma, eps=0, max_num_iter=50, channel_axis=-1))
 
 

@@ -1,0 +1,17 @@
+from mslique.data.samplers import EverySampleOnce, FreshSamples
+
+
+def test_processes_share_an_epoch_without_overlap() -> None:
+    dataset = range(12)
+    samplers = [FreshSamples(dataset, num_replicas=3, rank=rank, shuffle=False) for rank in range(3)]
+    for sampler in samplers:
+        sampler.set_epoch(2)
+    assert sorted(i for sampler in samplers for i in sampler) == list(range(24, 36))
+    assert [len(list(sampler)) for sampler in samplers] == [len(s) for s in samplers] == [4, 4, 4]
+
+
+def test_evaluation_shares_every_sample_once() -> None:
+    dataset = range(7)
+    samplers = [EverySampleOnce(dataset, 3, rank) for rank in range(3)]
+    assert sorted(i for sampler in samplers for i in sampler) == list(range(7))
+    assert [len(list(sampler)) for sampler in samplers] == [len(sampler) for sampler in samplers] == [3, 2, 2]
