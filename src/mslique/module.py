@@ -110,10 +110,12 @@ class QualityModule(LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self._remember(batch)
+        if len(batch.labels):  # every image of the batch may have been skipped
+            columns = (self._scores(batch.images), batch.labels, batch.datasets, batch.numbers)
+            self.seen.update(torch.stack([column.double() for column in columns], dim=1))
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        self._remember(batch)
+        self.validation_step(batch, batch_idx)
 
     def on_validation_epoch_end(self) -> None:
         self._log_correlations("val")
@@ -151,11 +153,6 @@ class QualityModule(LightningModule):
     def _of_data(self, name: str, default: Any = None) -> Any:
         """An attribute of the data module; the default without it, or without a data module."""
         return getattr(self.trainer.datamodule, name, default)  # type: ignore[attr-defined]
-
-    def _remember(self, batch: Batch) -> None:
-        if len(batch.labels):  # every image of the batch may have been skipped
-            columns = (self._scores(batch.images), batch.labels, batch.datasets, batch.numbers)
-            self.seen.update(torch.stack([column.double() for column in columns], dim=1))
 
     def _log_correlations(self, stage: str) -> tuple[Tensor, list[Agreement]]:
         """Log them; return the rows of all processes and what was logged. Lightning's sanity check logs nothing."""

@@ -1,4 +1,4 @@
-"""Codecs of photographs, videos and games. All ranges are [ours]."""
+"""Codecs of photographs, videos and textures. All ranges are [ours]."""
 
 import numpy as np
 from numpy.random import Generator
@@ -24,7 +24,7 @@ def avif(image: Pixels, severity: float, rng: Generator) -> Pixels:
 
 
 def palette(image: Pixels, severity: float, rng: Generator) -> Pixels:
-    """64 down to 5 colours chosen for the image, dithered or not: a GIF."""
+    """64 down to 5 colours chosen for the image, dithered or not, as in a GIF."""
     dither = Image.Dither.FLOYDSTEINBERG if rng.random() < 0.5 else Image.Dither.NONE
     colours = to_pillow(image).quantize(round(64 * (5 / 64) ** severity), Image.Quantize.MEDIANCUT)
     return from_pillow(to_pillow(image).quantize(palette=colours, dither=dither).convert("RGB"))
@@ -53,7 +53,7 @@ def _deblocked(image: NDArray[np.floating], size: int, threshold: float) -> NDAr
 
 
 def texture_compression(image: Pixels, severity: float, rng: Generator) -> Pixels:
-    """Blocks of 4 pixels in their two extreme colours, or of 8 in four between them, 20 to 100 % of it: old games."""
+    """Blocks of 4 pixels in their two extreme colours, or of 8 in four between them, blended in by 20 to 100 %."""
     (size, steps), (height, width) = ((4, 1), (8, 3))[rng.integers(2)], image.shape[:2]
     padded = whole_blocks(image, size)
     blocks = padded.reshape(padded.shape[0] // size, size, padded.shape[1] // size, size, 3)

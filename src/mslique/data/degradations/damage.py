@@ -8,7 +8,7 @@ from .pixels import Pixels, clip, from_pillow, to_pillow
 
 
 def dust_and_scratches(image: Pixels, severity: float, rng: Generator) -> Pixels:
-    """3 to 60 light or dark specks and lines on 100x100 pixels: an old print, a dirty film."""
+    """3 to 60 light or dark specks and lines on 100x100 pixels, as on an old print."""
     height, width = image.shape[:2]
     dirty = to_pillow(image)
     draw = ImageDraw.Draw(dirty)
@@ -25,7 +25,7 @@ def dust_and_scratches(image: Pixels, severity: float, rng: Generator) -> Pixels
 
 
 def block_loss(image: Pixels, severity: float, rng: Generator) -> Pixels:
-    """2 to 30 % of the blocks of 8 or 16 pixels lost and filled from their left, or grey: a broken transmission."""
+    """2 to 30 % of the blocks of 8 or 16 pixels lost and filled from their left, or grey."""
     size, grey, (height, width) = int(rng.choice([8, 16])), rng.random() < 0.3, image.shape[:2]
     blocks = rng.random((-(-height // size), -(-width // size))) < 0.02 + 0.28 * severity
     lost = np.kron(blocks, np.ones((size, size)))[:height, :width, None] > 0

@@ -1,4 +1,4 @@
-"""Noise, and what a filter against it leaves. All ranges are [ours]."""
+"""Noise, and what a filter against it leaves of the image. All ranges are [ours]."""
 
 import numpy as np
 from numpy.random import Generator
@@ -9,14 +9,14 @@ from .pixels import Pixels, blockwise, clip
 
 
 def camera_denoising(image: Pixels, severity: float, rng: Generator) -> Pixels:
-    """Noise of standard deviation 0.02 to 0.15 under an adaptive Wiener filter of side 5: grain left at edges only."""
+    """Noise of standard deviation 0.02 to 0.15 under an adaptive Wiener filter of side 5: grain stays at edges."""
     sigma = 0.02 + 0.13 * severity
     noisy = image + sigma * rng.standard_normal(image.shape)
     return clip(np.stack([signal.wiener(noisy[..., c], 5, 1.5 * sigma**2) for c in range(3)], axis=-1))
 
 
 def transform_denoising(image: Pixels, severity: float, rng: Generator) -> Pixels:
-    """Noise of standard deviation 0.02 to 0.15 taken out by thresholds of 8x8 cosine transforms: worms and stains."""
+    """Noise of standard deviation 0.02 to 0.15 removed by thresholds of 8x8 cosine transforms: wavy lines, stains."""
     sigma = 0.02 + 0.13 * severity
     noisy = np.pad(image + sigma * rng.standard_normal(image.shape), ((8, 8), (8, 8), (0, 0)), mode="reflect")
     total, count = np.zeros_like(noisy), np.zeros(noisy.shape[:2] + (1,))
@@ -29,7 +29,7 @@ def transform_denoising(image: Pixels, severity: float, rng: Generator) -> Pixel
 
 
 def bilateral_denoising(image: Pixels, severity: float, rng: Generator) -> Pixels:
-    """Noise of standard deviation 0.02 to 0.15 under a bilateral filter: flat between hard edges."""
+    """Noise of standard deviation 0.02 to 0.15 under a bilateral filter: flat areas between hard edges."""
     reach, sigma = 3, 0.02 + 0.13 * severity
     noisy = image + np.float32(sigma) * rng.standard_normal(image.shape, np.float32)
     (height, width), padded = image.shape[:2], np.pad(noisy, ((reach, reach), (reach, reach), (0, 0)), mode="reflect")
@@ -43,14 +43,14 @@ def bilateral_denoising(image: Pixels, severity: float, rng: Generator) -> Pixel
 
 
 def patch_denoising(image: Pixels, severity: float, rng: Generator) -> Pixels:
-    """Noise of standard deviation 0.02 to 0.15 taken out by non-local means: texture gone, rare patches left noisy."""
+    """Noise of standard deviation 0.02 to 0.15 removed by non-local means: no texture, noise in rare patches."""
     sigma = 0.02 + 0.13 * severity
     noisy = image + np.float32(sigma) * rng.standard_normal(image.shape, np.float32)
     return clip(denoise_nl_means(noisy, patch_size=5, patch_distance=5, h=0.8 * sigma, sigma=sigma, channel_axis=-1))
 
 
 def wavelet_denoising(image: Pixels, severity: float, rng: Generator) -> Pixels:
-    """Noise of standard deviation 0.02 to 0.15 taken out by soft thresholds of three Haar scales: stairs and blots."""
+    """Noise of standard deviation 0.02 to 0.15 removed by soft thresholds of three Haar scales: steps and spots."""
     sigma, (height, width) = 0.02 + 0.13 * severity, image.shape[:2]
     noisy = image + sigma * rng.standard_normal(image.shape)
     coarse = np.pad(noisy, ((0, -height % 8), (0, -width % 8), (0, 0)), mode="reflect")

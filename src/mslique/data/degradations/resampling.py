@@ -46,7 +46,7 @@ def aliasing(image: Pixels, severity: float, rng: Generator) -> Pixels:
 
 
 def interlacing(image: Pixels, severity: float, rng: Generator) -> Pixels:
-    """Every second row, or every second pair of rows, moved sideways by 0.3 to 4 pixels: a moving camera's video."""
+    """Every second row, or every second pair of rows, moved sideways by 0.3 to 4 pixels, as in video."""
     distance = (0.3 + 3.7 * severity) * (1 if rng.random() < 0.5 else -1)
     odd = (np.arange(image.shape[0]) // int(rng.integers(1, 3)) % 2 == 1)[:, None, None]
     return clip(np.where(odd, ndimage.shift(image, (0, distance, 0), order=1, mode="nearest"), image))

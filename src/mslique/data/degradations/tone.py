@@ -26,7 +26,7 @@ def oversharpening(image: Pixels, severity: float, rng: Generator) -> Pixels:
 
 
 def local_contrast(image: Pixels, severity: float, rng: Generator) -> Pixels:
-    """Differences from the surroundings, of 5 to 15 pixels, enlarged by 0.2 to 1.5: wide halos, a harsh sky."""
+    """Differences from the surroundings, of 5 to 15 pixels, enlarged by 0.2 to 1.5: wide halos."""
     radius = rng.uniform(5, 15)
     low = ndimage.gaussian_filter(image, (radius, radius, 0), truncate=3)
     return clip(image + np.float32(0.2 + 1.3 * severity) * (image - low))

@@ -31,7 +31,7 @@ def banding(image: Pixels, severity: float, rng: Generator) -> Pixels:
 
 
 def chromatic_aberration(image: Pixels, severity: float, rng: Generator) -> Pixels:
-    """Red and blue moved apart by 1 to 6 pixels in a random direction: the corner of a cheap lens."""
+    """Red and blue moved apart by 1 to 6 pixels in a random direction, as at the edge of a lens."""
     angle, distance = rng.uniform(0, 2 * np.pi), 0.5 + 2.5 * severity
     shift = distance * np.array([np.sin(angle), np.cos(angle)])
     red, blue = (ndimage.shift(image[..., c], sign * shift, order=1, mode="nearest") for c, sign in ((0, 1), (2, -1)))
@@ -46,7 +46,7 @@ def impulse_noise(image: Pixels, severity: float, rng: Generator) -> Pixels:
 
 
 def denoised(image: Pixels, severity: float, rng: Generator) -> Pixels:
-    """Noise of standard deviation 0.02 to 0.12 taken out by total variation: what small cameras do in the dark."""
+    """Noise of standard deviation 0.02 to 0.12 removed by total variation, as small cameras do in the dark."""
     sigma = 0.02 + 0.1 * severity
     noisy = image + np.float32(sigma) * rng.standard_normal(image.shape, np.float32)
     # with a fixed number of iterations the result changes continuously with the severity
