@@ -83,9 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     splits.add_argument("config", metavar="CONFIG", help="YAML file of the training")
     splits.add_argument("output", type=Path, metavar="OUT", help="folder for checkpoints, logs, reports and the tables")
-    splits.add_argument(
-        "--splits", type=int, nargs="+", default=list(range(1, 11)), metavar="N", help="default: 1 to 10"
-    )
+    numbers = list(range(1, 11))
+    splits.add_argument("--splits", type=int, nargs="+", default=numbers, metavar="N", help="default: 1 to 10")
     splits.set_defaults(run=_splits)
     return parser
 
@@ -143,9 +142,8 @@ def _on_device(model: Any, device: str) -> Any:
     try:
         return model.to(device)
     except (RuntimeError, AssertionError) as reason:
-        raise UserError(
-            f"--device {device} cannot be used ({str(reason).splitlines()[0]}): cpu always works"
-        ) from reason
+        why = str(reason).splitlines()[0]
+        raise UserError(f"--device {device} cannot be used ({why}): cpu always works") from reason
 
 
 def _line(score: "Score", levels: bool) -> str:

@@ -39,13 +39,9 @@ class MSLIQE(nn.Module, PyTorchModelHubMixin, library_name="mslique", tags=["ima
         levels, prompt, scenes, distortions: see :func:`mslique.vocabulary.quality_prompts`.
         softmax_divisor: divides the logits; 2 in MS-LIQE.
         mean, std: per channel, of the images that the backbone knows.
-        center, scale: of the calibration 100 / (1 + exp(-(score - center) / scale)), which puts a score on the scale of
-            0 to 100 that enhancement maximises; ``dlmap calibrate`` fits them. None: not calibrated.
-        piece: side in pixels. Enhancement takes the mean score of such pieces of a larger image; None: the score of the
-            whole image [ours].
-
-    Raises:
-        UserError: the backbone is unknown, center comes without scale, or a number is out of range.
+        center, scale: constants of the calibration 100 / (1 + exp(-(score - center) / scale)), which enhancement
+            maximises; ``dlmap calibrate`` fits them. None: not calibrated.
+        piece: side in pixels of pieces; enhancement takes their mean score of a larger image [ours]. None: no pieces.
     """
 
     mean: Tensor
@@ -194,8 +190,8 @@ class MSLIQE(nn.Module, PyTorchModelHubMixin, library_name="mslique", tags=["ima
         try:
             model = cls._load_as_safetensor(model, file, map_location, strict)
         except RuntimeError as reason:
-            details = " ".join(str(reason).split())[:300]
-            raise UserError(f"{model_id}: config.json and model.safetensors do not match ({details})") from reason
+            why = " ".join(str(reason).split())[:300]
+            raise UserError(f"{model_id}: config.json and model.safetensors do not match ({why})") from reason
         check_finite(model.state_dict(), file)
         return model
 
