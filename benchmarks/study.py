@@ -21,8 +21,9 @@ from scipy.special import expit
 from scipy.stats import kendalltau
 
 from dlmap.study import bradley_terry
-from dlmap.study.ranking import ALPHA, Estimate, Ranking, rank
+from dlmap.study.ranking import Ranking, rank
 from dlmap.study.simulate import CARELESS, Habits, simulate
+from dlmap.study.uncertainty import ALPHA, Estimate
 
 MODELS, TRIALS = 8, 120
 

@@ -61,13 +61,10 @@ class Tally:
         return cls(names, observers, photos, observer, photo, left, right, first)
 
     def counts(self, unit: Numbers) -> Floats:
-        """How often every ordered pair was shown, and its left side chosen, in each unit of answers.
+        """(2, units, M * M): how often each ordered pair was shown, and its left side chosen, in each unit of answers.
 
         Args:
-            unit: (N,) number of an answer's unit, such as its observer or its photograph.
-
-        Returns:
-            (2, units, M * M): times shown, times left was chosen; column left * M + right.
+            unit: (N,) number of an answer's unit, such as its observer. The column of a pair is left * M + right.
         """
         m = len(self.contestants)
         shown, chosen = np.zeros((2, int(unit.max(initial=-1)) + 1, m * m))
@@ -97,9 +94,6 @@ def fit(counts: Floats) -> Floats:
 
     Newton's method with the damped step log(1 + r) / r, where r is the largest change of a logit; it converges from
     every start (Sun and Tran-Dinh 2019, generalized self-concordant functions, nu = 2).
-
-    Raises:
-        ArithmeticError: it has not converged to TOLERANCE, in logits.
     """
     shown, chosen = counts
     rows = design(shown.shape[-1])

@@ -18,12 +18,9 @@ MODELS = (
 
 def add(commands: Any) -> None:
     """Add ``study`` with its own commands to the parser of ``dlmap``."""
-    study = commands.add_parser(
-        "study",
-        help="compare quality models, or enhancers, by the images that they make",
-        description="Compare quality models, or enhancers, by the images that they make: create the stimuli, score them"
-        " by machine, let people choose in a browser, rank.",
-    )
+    summary = "compare quality models, or enhancers, by the images that they make"
+    details = "create the stimuli, score them by machine, let people choose in a browser, rank"
+    study = commands.add_parser("study", help=summary, description=f"{summary}: {details}")
     steps = study.add_subparsers(dest="step", required=True)
     for add_step in (_add_create, _add_score, _add_serve, _add_export, _add_rank, _add_simulate):
         add_step(steps)
@@ -69,27 +66,21 @@ def _add_create(steps: Any) -> None:
         allow_abbrev=False,
     )
     create.set_defaults(passes_on=True)
-    create.add_argument(
-        "--data.folder", dest="photos", required=True, metavar="PHOTOS", help="photographs (searched recursively)"
-    )
+    photos = "photographs (searched recursively)"
+    create.add_argument("--data.folder", dest="photos", required=True, metavar="PHOTOS", help=photos)
     create.add_argument("--config", type=Path, default=TINY, help="YAML file of the enhancement (default: %(default)s)")
     contestants = create.add_mutually_exclusive_group(required=True)
-    contestants.add_argument(
-        "--models",
-        type=Path,
-        nargs="+",
-        metavar="YAML",
-        help="files that hold model.init_args.objective.init_args.quality with all its options, and nothing else; the"
-        " name of the file is the name of the contestant",
+    models = (
+        "files that hold model.init_args.objective.init_args.quality with all its options, and nothing else; the name"
+        " of the file is the name of the contestant"
     )
+    contestants.add_argument("--models", type=Path, nargs="+", metavar="YAML", help=models)
     contestants.add_argument("--quality", nargs="+", metavar="MODEL", help=MODELS)
-    contestants.add_argument(
-        "--enhancers",
-        nargs="+",
-        metavar="NAME=FOLDER",
-        help="instead of models: outputs of other enhancers for the same photographs, of the same names (suffixes may"
-        " differ) and sizes. Contestants are NAME, the outputs as they are, and NAME+MAP, refined by lightning predict",
+    enhancers = (
+        "instead of models: outputs of other enhancers for the same photographs, of the same names (suffixes may"
+        " differ) and sizes. Contestants are NAME, the outputs as they are, and NAME+MAP, refined by lightning predict"
     )
+    contestants.add_argument("--enhancers", nargs="+", metavar="NAME=FOLDER", help=enhancers)
 
 
 def _add_score(steps: Any) -> None:
@@ -115,9 +106,8 @@ def _add_serve(steps: Any) -> None:
         " an observer and gets a personal link; a session that was broken off goes on there. Every answer is in"
         " STUDY/answers.sqlite before the page is told so. Needs the extra `study`.",
     )
-    serve.add_argument(
-        "--host", default="127.0.0.1", help="address to listen at; only this machine can reach the default: %(default)s"
-    )
+    host = "address to listen at; only this machine can reach the default: %(default)s"
+    serve.add_argument("--host", default="127.0.0.1", help=host)
     _add_number(serve, "port", 8000, "0 takes a free one")
     _add_fields(serve, Plan)
     serve.add_argument("--question", metavar="TEXT", help="question to the observers (default: that of the study)")
@@ -144,21 +134,15 @@ def _add_rank(steps: Any) -> None:
         " the side, bootstraps 95 % intervals over observers and photographs, tests all pairs, groups contestants that"
         " cannot be told apart. Writes ranking.csv, pairs.csv, observers.csv, ranking.pdf, ranking.png, ranking.html.",
     )
-    rank.add_argument(
-        "--answers",
-        type=Path,
-        metavar="FILE",
-        help="csv of answers instead of the study's own, with the columns observer, photo, left, right and choice"
-        " (left, right, or the chosen name); kind (pair, catch, practice) and seconds may be missing",
+    answers = (
+        "csv of answers instead of the study's own, with the columns observer, photo, left, right and choice (left,"
+        " right, or the chosen name); kind (pair, catch, practice) and seconds may be missing"
     )
+    rank.add_argument("--answers", type=Path, metavar="FILE", help=answers)
     rank.add_argument("--output", type=Path, metavar="FOLDER", help="for the results (default: STUDY/ranking)")
     _add_fields(rank, Options)
-    rank.add_argument(
-        "--correction",
-        choices=("holm", "none"),
-        default="holm",
-        help="of the p-values for the number of pairs (default: %(default)s)",
-    )
+    correction = "of the p-values for the number of pairs (default: %(default)s)"
+    rank.add_argument("--correction", choices=("holm", "none"), default="holm", help=correction)
     rank.add_argument("--keep-all", action="store_true", help="exclude no observer")
     _add_fields(rank.add_argument_group("screening", "an observer outside these bounds is excluded"), Bounds)
 

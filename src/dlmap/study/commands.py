@@ -3,13 +3,12 @@
 import contextlib
 import dataclasses
 import ipaddress
-import re
 import socket
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -25,7 +24,7 @@ from .models import from_files, from_texts, unique
 from .options import Bounds, Options, Plan
 from .ranking import rank as rank_answers
 from .store import Store, collected
-from .trials import Answer, read_answers, write_answers
+from .trials import read_answers, write_answers
 
 T = TypeVar("T")
 
@@ -49,10 +48,10 @@ def create(options: Namespace) -> None:
 
 def named_folders(texts: Sequence[str]) -> dict[str, Path]:
     """The folders of NAME=FOLDER; raises a UserError if a text has another form or a name occurs twice."""
-    for text in texts:
-        if not re.fullmatch("[^=]+=.+", text):
-            raise UserError(f"--enhancers takes NAME=FOLDER, got {text!r}")
-    return unique([(name, Path(folder)) for name, folder in (text.split("=", 1) for text in texts)])
+    pairs = [(name, Path(folder)) for name, _, folder in (text.partition("=") for text in texts) if name and folder]
+    if len(pairs) < len(texts):
+        raise UserError(f"--enhancers takes NAME=FOLDER, got {' '.join(texts)}")
+    return unique(pairs)
 
 
 def score(options: Namespace) -> None:
@@ -74,9 +73,8 @@ def serve(options: Namespace) -> None:
         sys.stderr.write(announcement(study, options.host, listener.getsockname()[1]))
         sys.stderr.flush()
         # no access log: its lines would hold the token
-        config = uvicorn.Config(
-            app, log_level="warning", access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=5
-        )
+        settings: Any = {"access_log": False, "server_header": False, "lifespan": "off", "timeout_graceful_shutdown": 5}
+        config = uvicorn.Config(app, log_level="warning", **settings)
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listener])
 
@@ -109,10 +107,7 @@ def export(options: Namespace) -> None:
     store = collected(Study.load(options.study))
     facts = store.facts()
     names = sorted({name for known in facts.values() for name in known})
-    rows = [
-        [observer, len(store.trials(observer)), len(store.answered(observer)), *map(known.get, names)]
-        for observer, known in facts.items()
-    ]
+    rows = [[o, len(store.trials(o)), len(store.answered(o)), *map(known.get, names)] for o, known in facts.items()]
     try:
         write_answers(options.answers, store.answers())
         if options.observers is not None:
@@ -122,7 +117,11 @@ def export(options: Namespace) -> None:
 
 
 def rank(options: Namespace) -> None:
-    study, answers, output = _sources(options)
+    if options.study is None and (options.answers is None or options.output is None):
+        raise UserError("name a STUDY, or give --answers FILE.csv and --output FOLDER")
+    study = None if options.study is None else Study.load(options.study)
+    answers = read_answers(options.answers) if options.answers or study is None else collected(study).answers()
+    output = options.output or options.study / "ranking"
     chosen = dataclasses.replace(_chosen(Options, options), bounds=_chosen(Bounds, options))
     ranking = rank_answers(answers, study.contestants if study else (), chosen)
     try:
@@ -135,17 +134,6 @@ def rank(options: Namespace) -> None:
     sys.stdout.write(f"{len(ranking.excluded)} of {len(ranking.observers)} observers excluded; see {output}\n")
 
 
-def _sources(options: Namespace) -> tuple[Study | None, list[Answer], Path]:
-    """The study if there is one, the answers, the folder for the results."""
-    if options.study is not None:
-        study = Study.load(options.study)
-        answers = collected(study).answers() if options.answers is None else read_answers(options.answers)
-        return study, answers, options.output or study.folder / "ranking"
-    if options.answers is None or options.output is None:
-        raise UserError("name a STUDY, or give --answers FILE.csv and --output FOLDER")
-    return None, read_answers(options.answers), options.output
-
-
 def simulate(options: Namespace) -> None:
     study = Study.load(options.study)
     if not 0 <= options.careless <= options.observers or options.observers < 1:
@@ -156,10 +144,8 @@ def simulate(options: Namespace) -> None:
     if options.output is not None:
         write_answers(options.output, answers)
     elif not Store(study.answers).enter(answers, {"simulated": True}):
-        raise UserError(
-            f"{study.answers} has observers already, with whom simulated ones must not be mixed:"
-            " write these to a file with --output FILE.csv, or move answers.sqlite away"
-        )
+        way_out = "write these to a file with --output FILE.csv, or move answers.sqlite away"
+        raise UserError(f"{study.answers} has observers already; simulated ones must not be mixed with them: {way_out}")
     scores = ", ".join(f"{name} {score:+.2f}" for name, score in truth.items())
     sys.stdout.write(f"{len(answers)} simulated answers to {options.output or study.answers}; true scores: {scores}\n")
 

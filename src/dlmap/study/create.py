@@ -24,13 +24,9 @@ EVERY_PHOTO = ["--data.limit", "null", "--data.include", "*", "--data.exclude", 
 
 @dataclass(frozen=True)
 class Base:
-    """What all contestants share: the photographs and a configuration of ``lightning predict``.
+    """What all contestants share: the folders of study and photographs, options of ``lightning predict``.
 
-    Args:
-        study: folder of the study.
-        photos: folder of the photographs.
-        options: the configuration file, and options on top of it.
-        settings: the values that the options lead to.
+    ``options`` are a configuration file and what overrides it, ``settings`` the values that they lead to.
     """
 
     study: Path
@@ -53,7 +49,7 @@ def read_base(study: Path, photos: str, config: Path, further: Sequence[str]) ->
 
     Raises:
         UserError: it sets what the study sets itself, or the folders of study and photographs contain one another.
-        SystemExit: an option is not one of ``lightning predict``.
+        SystemExit: ``lightning predict`` has no such option.
     """
     inner, outer = Path(photos).resolve(), study.resolve()
     if inner.is_relative_to(outer) or outer.is_relative_to(inner):
@@ -99,13 +95,7 @@ def create_of_models(base: Base, entries: Mapping[str, Entry], calibrated: bool)
 
 
 def create_of_enhancers(base: Base, folders: Mapping[str, Path]) -> Errors:
-    """Make, or go on with, a study of enhancers: each as it is (NAME), and refined (NAME+MAP).
-
-    Args:
-        folders: with the outputs, by enhancer.
-
-    Returns, Raises: as :func:`create_of_models`.
-    """
+    """The same with enhancers, each as it is (NAME), and refined (NAME+MAP); ``folders`` have the outputs, by NAME."""
     for folder in folders.values():
         find(folder)
     contestants = [contestant for name in folders for contestant in (name, f"{name}+MAP")]
@@ -127,11 +117,7 @@ def create_of_enhancers(base: Base, folders: Mapping[str, Path]) -> Errors:
 
 
 def _begin(base: Base, contestants: Sequence[str], records: Sequence[Record], sources: Mapping[str, Any]) -> Study:
-    """The study if nothing fails; an existing definition keeps its token, question and seed.
-
-    Raises:
-        UserError: the contestants' names or their number are wrong, or observers have answered to other pictures.
-    """
+    """The study if nothing fails; an existing definition keeps its token, question and seed."""
     # through JSON, as the file returns it: tuples become lists
     details = json.loads(json.dumps({"photos": base.photos, "model": base.settings["model"], **sources}))
     photos = tuple(record.output for record in records)

@@ -12,6 +12,7 @@ import dataclasses
 import json
 import re
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +69,9 @@ class Study:
 
     def check_pictures(self) -> None:
         """Raise a UserError that names the first picture that is missing."""
-        for photo in self.photos:
-            for path in (self.picture(name, photo) for name in (ORIGINAL, *self.contestants)):
-                if not path.is_file():
-                    raise UserError(f"the study lacks {path}: run the `dlmap study create` that made it again")
+        for photo, name in product(self.photos, (ORIGINAL, *self.contestants)):
+            if not (path := self.picture(name, photo)).is_file():
+                raise UserError(f"the study lacks {path}: run the `dlmap study create` that made it again")
 
     @property
     def answers(self) -> Path:

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 WIDTH, DPI = 3.5, 300
 """Inches: one column of a journal; text has 8 points at this width."""
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Okabe and Ito's palette for colour-blind readers; the line styles repeat the difference."""
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito, for colour-blind readers
 STYLES = ("-", "--", "-.", ":")
 STYLE: Any = {
     "font.size": 8,
@@ -31,8 +30,7 @@ STYLE: Any = {
     "text.parse_math": False,  # a name may have dollar signs
     "pdf.fonttype": 42,  # text stays text, as journals require
 }
-LONGEST = 28
-"""Letters of a name in the figure."""
+LONGEST = 28  # letters of a name in the figure
 PREFERENCES = "PuOr"  # purple: preferred, orange: not; distinct in every kind of colour vision
 SUMMARY = ("comparisons won", "above the original")
 

@@ -30,19 +30,14 @@ SAMPLES = 240
 
 
 def from_files(paths: Sequence[Path]) -> dict[str, Entry]:
-    """The entries of YAML files that hold nothing else; the name of a model is that of its file.
-
-    Raises:
-        UserError: a file cannot be read or sets something else, or two files have the same name.
-    """
+    """The entries of YAML files, by the names of the files; raises a UserError if a file sets anything else."""
     return unique([(path.stem, _entry(path)) for path in paths])
 
 
 def from_texts(texts: Sequence[str]) -> dict[str, Entry]:
     """The entries, without constants, of ``[NAME=]mslique:FOLDER`` and ``[NAME=]pyiqa:METRIC``, with ``,KEY=VALUE``.
 
-    Raises:
-        UserError: a text has another form, or two models have the same name.
+    A text of another form raises a UserError.
     """
     return unique([_parsed(text) for text in texts])
 
@@ -108,10 +103,9 @@ def build(entry: Entry, name: str = "quality") -> nn.Module:
 
 
 def check(entries: Mapping[str, Entry], calibrated: bool) -> None:
-    """Build every model and try its gradient; without constants, the gradient of its raw score.
+    """Build every model and try its gradient (without constants, the gradient of its raw score).
 
-    Raises:
-        UserError: models cannot be built or optimised; the message has the name and reason of each.
+    If some fail, this raises a UserError with the name and reason of each.
     """
     refused = []
     for name, entry in entries.items():
@@ -132,17 +126,15 @@ def fitted(entries: Mapping[str, Entry], photos: Path) -> dict[str, Entry]:
     try:
         crops = list(calibrate.degraded(photos, SAMPLES))
     except UserError as reason:
-        raise UserError(
-            f"--quality fits constants to the photographs, which failed: {reason}; models with constants of their own"
-            " are given as --models"
-        ) from reason
+        way_out = "models with constants of their own are given as --models"
+        raise UserError(f"--quality fits constants to the photographs, which failed: {reason}; {way_out}") from reason
     found = {}
     for name, entry in entries.items():
         try:
-            fit = calibrate.fit(_raw(entry), crops).calibration
+            constants = calibrate.rounded(calibrate.fit(_raw(entry), crops).calibration)
         except UserError as reason:
             raise UserError(f"{name} cannot be calibrated: {reason}") from reason
-        found[name] = with_constants(entry, round(fit.center, 5), round(fit.scale, 5))
+        found[name] = with_constants(entry, **constants)
     return found
 
 

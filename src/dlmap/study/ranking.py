@@ -10,23 +10,11 @@ from scipy.special import expit
 
 from mslique import UserError
 
-from .bradley_terry import Floats, Tally, check_connected, fit, separated
-from .options import Options
+from .bradley_terry import Tally, check_connected, fit, separated
+from .options import Correction, Options
 from .screening import Observer, screen
 from .trials import Answer
-from .uncertainty import Uncertainty, bootstrap, corrected, letters, runs
-
-ALPHA = 0.05
-"""Intervals cover 1 - ALPHA; contestants whose p-value is below ALPHA are told apart."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value and its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
+from .uncertainty import ALPHA, Estimate, Uncertainty, bootstrap, corrected, letters, runs
 
 
 @dataclass(frozen=True)
@@ -116,31 +104,28 @@ def rank(answers: Sequence[Answer], contestants: Sequence[str] = (), options: Op
     parameters = fit(counts)
     uncertainty = bootstrap(tally, parameters, options.resamples, np.random.default_rng(options.seed))
     order = np.argsort(-parameters[:-1], kind="stable").tolist()
-    pairs, groups = _pairs(tally.contestants, parameters, uncertainty, order, options)
+    pairs = _pairs(tally, uncertainty, order, options.correction)
+    distinct = np.zeros((len(order), len(order)), dtype=bool)
+    distinct[np.triu_indices(len(order), 1)] = [pair.distinct for pair in pairs]
+    groups = runs(distinct | distinct.T)
     return Ranking(
-        standings=_standings(tally, parameters, uncertainty, order, groups),
+        standings=_standings(tally, uncertainty, order, groups),
         pairs=pairs,
         runs=groups,
         observers=observers,
         tally=tally,
-        side=_estimates(np.eye(len(parameters))[-1:], parameters, uncertainty)[0],
+        side=uncertainty.estimates(np.eye(len(parameters))[-1:])[0],
         freedom=uncertainty.freedom,
         separated=separated(counts, tally.contestants),
         options=options,
     )
 
 
-def _estimates(contrasts: Floats, parameters: Floats, uncertainty: Uncertainty) -> list[Estimate]:
-    values = contrasts @ parameters
-    margins = stats.t.ppf(1 - ALPHA / 2, uncertainty.freedom) * uncertainty.error(contrasts)
-    return [Estimate(float(v), float(v - m), float(v + m)) for v, m in zip(values, margins, strict=True)]
-
-
 def _standings(
-    tally: Tally, parameters: Floats, uncertainty: Uncertainty, order: list[int], groups: list[tuple[int, int]]
+    tally: Tally, uncertainty: Uncertainty, order: list[int], groups: list[tuple[int, int]]
 ) -> list[Standing]:
     m = len(tally.contestants)
-    scores = _estimates(np.eye(m, m + 1) - np.append(np.full(m, 1 / m), 0), parameters, uncertainty)
+    scores = uncertainty.estimates(np.eye(m, m + 1) - np.append(np.full(m, 1 / m), 0))
     shown = np.bincount(np.concatenate([tally.left, tally.right]), minlength=m).tolist()
     wins = np.bincount(tally.winner, minlength=m).tolist()
     return [
@@ -149,22 +134,15 @@ def _standings(
     ]
 
 
-def _pairs(
-    names: Sequence[str], parameters: Floats, uncertainty: Uncertainty, order: list[int], options: Options
-) -> tuple[list[Pair], list[tuple[int, int]]]:
-    """The tests of all pairs, and the groups that follow from them."""
-    one = np.eye(len(parameters))[order]
-    first, second = np.array(list(combinations(range(len(order)), 2))).T
-    contrasts = one[first] - one[second]
-    estimates, errors = _estimates(contrasts, parameters, uncertainty), uncertainty.error(contrasts)
-    t = contrasts @ parameters / errors
+def _pairs(tally: Tally, uncertainty: Uncertainty, order: list[int], correction: Correction) -> list[Pair]:
+    couples = list(combinations(order, 2))
+    one = np.eye(len(order), len(order) + 1)
+    contrasts = np.array([one[better] - one[worse] for better, worse in couples])
+    errors = uncertainty.error(contrasts)
+    t = contrasts @ uncertainty.parameters / errors
     alone = 2 * stats.t.sf(np.abs(t), uncertainty.freedom)
-    p = corrected(alone, options.correction)
-    distinct = np.zeros((len(order), len(order)), dtype=bool)
-    distinct[first, second] = distinct[second, first] = p < ALPHA
-    columns = (errors.tolist(), t.tolist(), alone.tolist(), p.tolist())
-    pairs = [
-        Pair(names[order[i]], names[order[j]], *row)
-        for i, j, *row in zip(first, second, estimates, *columns, strict=True)
+    columns = (column.tolist() for column in (errors, t, alone, corrected(alone, correction)))
+    return [
+        Pair(tally.contestants[better], tally.contestants[worse], *row)
+        for (better, worse), *row in zip(couples, uncertainty.estimates(contrasts), *columns, strict=True)
     ]
-    return pairs, runs(distinct)

@@ -2,6 +2,7 @@
 
 from importlib.resources import files
 from pathlib import Path
+from statistics import mode
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,13 @@ from ..run.files import write_bytes, write_csv, write_page
 from ..run.pictures import data_uri, shrink, webp
 from .definition import Study
 from .figures import draw_ranking
-from .ranking import ALPHA, Ranking
-from .screening import OTHERS, catch_rule, usual_catches
+from .ranking import Ranking
+from .screening import OTHERS, catch_rule
 from .simulate import is_simulated
+from .uncertainty import ALPHA
 
 EXAMPLES, SIDE = 4, 400
 """Number of photographs in the page, and the longest side of their pictures in pixels."""
-Rows = list[tuple[str, ...]]
 
 
 def write_ranking(output: Path, ranking: Ranking, study: Study | None = None) -> None:
@@ -27,55 +28,47 @@ def write_ranking(output: Path, ranking: Ranking, study: Study | None = None) ->
     Args:
         study: its pictures are examples in the page.
     """
-    tables = {"ranking": _standings(ranking), "pairs": _pairs(ranking), "observers": _observers(ranking)}
-    for name, (columns, *rows) in tables.items():
+    tables = []
+    for title, (columns, *rows) in _tables(ranking).items():
+        name = title.split()[-1].lower()
         write_csv(output / f"{name}.csv", columns, rows)
+        tables.append({"title": title, "columns": columns, "rows": rows})
     pictures = draw_ranking(ranking)
     for kind, picture in pictures.items():
         write_bytes(output / f"ranking.{kind}", picture)
-    titles = ("Ranking", "All pairs", "Observers")
     data = {
         "question": study.question if study else "",
         "notes": _notes(ranking),
         "method": _method(ranking),
         "figure": data_uri(pictures["png"], "png"),
-        "tables": [
-            {"title": title, "columns": columns, "rows": rows}
-            for title, (columns, *rows) in zip(titles, tables.values(), strict=True)
-        ],
+        "tables": tables,
         "examples": _examples(study, ranking) if study else [],
     }
     write_page(output / "ranking.html", files("dlmap.study") / "ranking.html", "RANKING_DATA", data)
 
 
-def _standings(ranking: Ranking) -> Rows:
-    """The table of the contestants; its first row has the names of the columns."""
-    return [("rank", "contestant", "score", "low", "high", "groups", "comparisons", "wins")] + [
+def _tables(ranking: Ranking) -> dict[str, list[tuple[str, ...]]]:
+    """The tables by title, "All pairs" for pairs.csv; the first row of each has the names of the columns."""
+    standings = [("rank", "contestant", "score", "low", "high", "groups", "comparisons", "wins")] + [
         (str(s.rank), s.contestant, *_numbers(".4f", s.score.value, s.score.low, s.score.high), s.groups)
         + (str(s.comparisons), str(s.wins))
         for s in ranking.standings
     ]
-
-
-def _pairs(ranking: Ranking) -> Rows:
-    return [("better", "worse", "difference", "low", "high", "error", "t", "df", "p", "p corrected", "told apart")] + [
+    pairs = [("better", "worse", "difference", "low", "high", "error", "t", "df", "p", "p corrected", "told apart")] + [
         (p.better, p.worse)
         + _numbers(".4f", p.difference.value, p.difference.low, p.difference.high, p.error)
         + (f"{p.t:.3f}", str(ranking.freedom), *_numbers(".3g", p.p_alone, p.p), "yes" if p.distinct else "no")
         for p in ranking.pairs
     ]
-
-
-def _observers(ranking: Ranking) -> Rows:
-    counts = ("answers", "catch trials", "right")
     shares = ("left share", "median seconds", "fast share", "agreement", "expected")
     excluded = set(ranking.excluded)
-    return [("observer", "excluded", *counts, *shares, "reason")] + [
+    observers = [("observer", "excluded", "answers", "catch trials", "right", *shares, "reason")] + [
         (o.observer, "yes" if o in excluded else "no", str(o.answers), str(o.catches), str(o.catches_right))
         + _numbers(".3f", o.left_share, o.seconds, o.fast_share, o.agreement, o.expected)
         + ("; ".join(o.reasons),)
         for o in ranking.observers
     ]
+    return {"Ranking": standings, "All pairs": pairs, "Observers": observers}
 
 
 def _numbers(form: str, *values: float | None) -> tuple[str, ...]:
@@ -104,7 +97,7 @@ def _method(ranking: Ranking) -> list[str]:
 
 
 def _rules(ranking: Ranking) -> list[str]:
-    bounds, catches = ranking.options.bounds, usual_catches(ranking.observers)
+    bounds, catches = ranking.options.bounds, mode(observer.catches for observer in ranking.observers)
     least, fails, passes = catch_rule(catches, bounds)
     catch = (
         f"fewer than {least} of {catches} catch trials right (one who gets {bounds.attentive:.0%} right fails in"
@@ -153,16 +146,15 @@ def _examples(study: Study, ranking: Ranking) -> list[dict[str, Any]]:
     best_first = [s.contestant for s in ranking.standings if s.contestant in study.contestants]
     found = []
     for photo in order[:EXAMPLES]:
-        name = tally.photos[photo]
-        versions = [("original", study.original(name))]
+        versions = {"original": study.original(tally.photos[photo])}
         for contestant in best_first:
             k = tally.contestants.index(contestant)
             title = f"{contestant}: chosen in {won[photo, k]} of {shown[photo, k]}"
-            versions.append((title, study.output(contestant, name)))
-        found.append({"photo": name, "pictures": [(title, _small(path)) for title, path in versions if path.is_file()]})
+            versions[title] = study.output(contestant, tally.photos[photo])
+        pictures = []
+        for title, path in versions.items():
+            if path.is_file():
+                with Image.open(path) as picture:
+                    pictures.append((title, data_uri(webp(shrink(picture, SIDE)), "webp")))
+        found.append({"photo": tally.photos[photo], "pictures": pictures})
     return found
-
-
-def _small(path: Path) -> str:
-    with Image.open(path) as picture:
-        return data_uri(webp(shrink(picture, SIDE)), "webp")

@@ -6,7 +6,7 @@ compare judges with different scales. Pictures that were optimised for a judge w
 worth; the judge compares the other contestants without them [ours].
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,9 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Matrix:
-    """Rows are contestants, the one that the other judges prefer first; columns are judges, in the same order.
+    """Rows are C contestants, the one that the other judges prefer first; columns are J judges, in the same order.
 
     Args:
-        contestants: C names.
-        judges: J names.
         preference: (C, J), in [0, 1]; nan where the judge has nothing to compare.
         own: (C, J), whether the judge is the model that the contestant's ascent followed. In a study of enhancers this
             is one model for all rows, also for those without an ascent: it is not neutral between them.
@@ -131,11 +129,15 @@ def score(folder: Path, further: Sequence[str]) -> Matrix:
     """
     study = Study.load(folder)
     known: dict[str, Entry] = study.details.get("judges", {})
-    judges = known | _further(study, known, further)
+    entries = models.from_texts(further)
+    if both := known.keys() & entries.keys():
+        raise UserError(f"{', '.join(sorted(both))} is a judge of the study already: leave it out, or give NAME=...")
+    models.check(entries, calibrated=False)
+    judges = known | (models.fitted(entries, study.folder / "originals") if entries else {})
     if not judges:
         raise UserError(f"{folder} does not tell of a quality model: give judges (--quality)")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    _write(folder / "fidelity.csv", ("photo", "contestant", "fidelity", "psnr", "ssim"), _fidelities(study))
+    write_csv(folder / "fidelity.csv", ("photo", "contestant", "fidelity", "psnr", "ssim"), _fidelities(study))
     pictures = (ORIGINAL, *study.contestants)
     calibrated, rows = np.zeros((len(judges), len(study.photos), len(pictures))), []
     with tqdm(total=calibrated.size, desc="scores", unit="picture", disable=None) as bar:
@@ -146,9 +148,9 @@ def score(folder: Path, further: Sequence[str]) -> Matrix:
                 with torch.no_grad():  # a raw score is missing where the model has none of its own
                     raw = model.raw(image).item() if hasattr(model, "raw") else ""
                     calibrated[j, p, c] = model(image).item()
-                rows.append((study.photos[p], pictures[c], judge, raw, calibrated[j, p, c]))
+                rows.append((study.photos[p], pictures[c], judge, *map(six_digits, (raw, calibrated[j, p, c]))))
                 bar.update()
-    _write(folder / "scores.csv", ("photo", "contestant", "judge", "raw", "calibrated"), rows)
+    write_csv(folder / "scores.csv", ("photo", "contestant", "judge", "raw", "calibrated"), rows)
     own: dict[str, str] = study.details.get("own", {})
     matrix = make_matrix(study.contestants, tuple(judges), own, calibrated[..., 1:], calibrated[..., 0])
     matrix.write(folder / "matrix.csv")
@@ -156,24 +158,13 @@ def score(folder: Path, further: Sequence[str]) -> Matrix:
     return matrix
 
 
-def _further(study: Study, known: Mapping[str, Entry], texts: Sequence[str]) -> dict[str, Entry]:
-    entries = models.from_texts(texts)
-    if both := known.keys() & entries.keys():
-        raise UserError(f"{', '.join(sorted(both))} is a judge of the study already: leave it out, or give NAME=...")
-    if not entries:
-        return {}
-    models.check(entries, calibrated=False)
-    return models.fitted(entries, study.folder / "originals")
-
-
 def _fidelities(study: Study) -> Iterable[tuple[Any, ...]]:
     """The ascent's fidelity, PSNR in dB and SSIM, all to the original, of colours as they are stored."""
     try:
         entry = study.details["model"]["init_args"]["objective"]["init_args"]["fidelity"]
     except KeyError:
-        raise UserError(
-            f"{study.folder} does not tell how fidelity is measured: make it by dlmap study create"
-        ) from None
+        message = f"{study.folder} does not tell how fidelity is measured: make it by dlmap study create"
+        raise UserError(message) from None
     fidelity: nn.Module = models.build(entry, "fidelity")
     for photo in tqdm(study.photos, desc="fidelity", disable=None):
         original = _picture(study, ORIGINAL, photo)
@@ -181,13 +172,9 @@ def _fidelities(study: Study) -> Iterable[tuple[Any, ...]]:
             image = _picture(study, name, photo)
             psnr = peak_signal_noise_ratio(image, original, data_range=1.0)
             ssim: Any = structural_similarity_index_measure(image, original, data_range=1.0)
-            yield photo, name, fidelity(image, original).item(), psnr.item(), ssim.item()
+            yield photo, name, *(six_digits(value.item()) for value in (fidelity(image, original), psnr, ssim))
 
 
 def _picture(study: Study, name: str, photo: str) -> Tensor:
     """(1, 3, H, W) in [0, 1], colours as they are stored."""
     return decode_image(study.picture(name, photo)).image[None]
-
-
-def _write(path: Path, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
-    write_csv(path, columns, (list(map(six_digits, row)) for row in rows))

@@ -1,6 +1,6 @@
 """Which observers were careless: each rule has its bound, each exclusion its reason."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
@@ -67,11 +67,6 @@ def catch_rule(catches: int, bounds: Bounds) -> tuple[int, float, float]:
     return least, float(binom.cdf(least - 1, catches, bounds.attentive)), float(binom.sf(least - 1, catches, 0.5))
 
 
-def usual_catches(observers: Sequence[Observer]) -> int:
-    """The most frequent number of catch trials."""
-    return Counter(observer.catches for observer in observers).most_common(1)[0][0]
-
-
 def _conduct(name: str, answers: Sequence[Answer], bounds: Bounds) -> Observer:
     pairs = [a for a in answers if a.kind == "pair"]
     catches = [_is_right(a) for a in answers if a.kind == "catch"]
@@ -113,19 +108,17 @@ def _compare(found: Sequence[Observer], kept: Mask, tally: Tally) -> list[Observ
     scores = fit(others @ counts)
     scores[:, -1] = 0  # the expectation from the pictures alone
     probability = expit(scores @ design(shown.shape[-1]).T)
-    favourite = np.maximum(probability, 1 - probability)
+    n = shown.sum(axis=1)
     agreed = np.where(probability > 0.5, chosen, shown - chosen).sum(axis=1)
-    expected = (shown * favourite).sum(axis=1)
+    expected = (shown * np.maximum(probability, 1 - probability)).sum(axis=1)
     spread = np.sqrt((shown * probability * (1 - probability)).sum(axis=1))
-    numbers = (agreed.astype(int).tolist(), expected.tolist(), spread.tolist())
-    return [_judge(*row) for row in zip(found, *numbers, strict=True)]
-
-
-def _judge(observer: Observer, agreed: int, expected: float, spread: float) -> Observer:
-    n = observer.answers
-    in_doubt = binom.sf(observer.catches_right - 1, observer.catches, 0.5) >= LEVEL
-    chance = 2 * min(binom.cdf(agreed, n, 0.5), binom.sf(agreed - 1, n, 0.5))
-    flips = in_doubt and chance > 0.05 and norm.cdf((agreed - expected) / spread) < LEVEL
-    reason = f"agrees with the others in {agreed / n:.0%} of the answers, like a coin; {expected / n:.0%} expected"
-    reasons = (reason,) if flips and not observer.reasons else observer.reasons
-    return replace(observer, agreement=agreed / n, expected=expected / n, reasons=reasons)
+    right, catches = np.array([(observer.catches_right, observer.catches) for observer in found]).T
+    in_doubt = binom.sf(right - 1, catches, 0.5) >= LEVEL
+    chance = 2 * np.minimum(binom.cdf(agreed, n, 0.5), binom.sf(agreed - 1, n, 0.5))
+    flips = in_doubt & (chance > 0.05) & (norm.cdf((agreed - expected) / spread) < LEVEL)
+    compared = []
+    for observer, agreement, expectation, flip in zip(found, agreed / n, expected / n, flips, strict=True):
+        reason = f"agrees with the others in {agreement:.0%} of the answers, like a coin; {expectation:.0%} expected"
+        reasons = observer.reasons or (reason,) * bool(flip)
+        compared.append(replace(observer, agreement=agreement, expected=expectation, reasons=reasons))
+    return compared

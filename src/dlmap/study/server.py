@@ -46,12 +46,7 @@ PLAINLY_WORSE = (("rescale", 0.75), ("gaussian_blur", 0.5), ("jpeg", 0.875))
 
 
 def application(study: Study, plan: Plan, question: str | None = None) -> Starlette:
-    """The application that shows a study and takes the answers.
-
-    Args:
-        plan: of sessions that begin; a session that has begun keeps its trials.
-        question: to the observers; default: that of the study.
-    """
+    """The application that shows a study and takes the answers; a session that has begun keeps its old ``plan``."""
     page = files("dlmap.study").joinpath("page.html").read_text(encoding="utf-8")
     handlers = _Handlers(study, plan, question or study.question, page)
     observer = "/s/{token}/o/{observer}"
@@ -95,7 +90,7 @@ class _Handlers:
         return JSONResponse({"observer": observer}, status_code=201, headers=NEVER_KEEP)
 
     def resumed_page(self, request: Request) -> Response:
-        self._trials(request)
+        self._trials(request)  # raises an error if the observer is unknown
         return self.page(request)
 
     def state(self, request: Request) -> Response:

@@ -13,7 +13,7 @@ from mslique import UserError
 from ..run.files import read_csv
 from .definition import Study
 from .options import Plan
-from .trials import ORIGINAL, Answer, Cell, Trial, draw
+from .trials import ORIGINAL, Answer, Cell, Side, Trial, draw
 
 PREFIX = "simulated-"
 CARELESS = ("random", "one-sided", "hasty")
@@ -56,10 +56,7 @@ def simulate(
 
     Args:
         truth: score in logits, by contestant.
-        trials: pairs that each observer answers, in addition to practice and catch trials.
-
-    Raises:
-        UserError: ``trials`` is below 1.
+        trials: pairs that each observer answers, in addition to practice and catch trials; a UserError if below 1.
     """
     contestants = list(truth)
     cells = [(name, photo) for name in contestants for photo in photos]
@@ -71,10 +68,16 @@ def simulate(
     for k in range(observers):
         shown = draw(contestants, photos, taken, rng, plan)
         taken.update((t.photo, t.left, t.right) for t in shown if t.kind == "pair")
-        if k in place:
-            answers += _careless(f"{PREFIX}{k + 1}-{place[k]}", place[k], shown, rng)
+        name, kind = f"{PREFIX}{k + 1}", place.get(k)
+        if kind is None:
+            chances, pace = _attentive(shown, effect, habits, rng), 2.0
         else:
-            answers += _attentive(f"{PREFIX}{k + 1}", shown, effect, habits, rng)
+            name, pace = f"{name}-{kind}", 0.25 if kind == "hasty" else 1.0
+            chances = [rng.choice([0.02, 0.98]) if kind == "one-sided" else 0.5] * len(shown)
+        times = rng.lognormal(np.log(pace), 0.4, len(shown)).round(3).tolist()
+        sides: list[Side] = ["left" if left else "right" for left in rng.random(len(shown)) < chances]
+        rows = zip(shown, sides, times, strict=True)
+        answers += [Answer(name, t.kind, t.photo, t.left, t.right, side, time) for t, side, time in rows]
     return answers
 
 
@@ -83,8 +86,9 @@ def is_simulated(observer: str) -> bool:
 
 
 def _attentive(
-    name: str, shown: Sequence[Trial], effect: Mapping[tuple[str, str], float], habits: Habits, rng: np.random.Generator
-) -> list[Answer]:
+    shown: Sequence[Trial], effect: Mapping[tuple[str, str], float], habits: Habits, rng: np.random.Generator
+) -> list[float]:
+    """The probability of the left side in each trial."""
     lean = rng.normal(habits.side_bias, habits.side_spread)
     taste = {contestant: rng.normal(0, habits.taste) for contestant, _ in effect}
 
@@ -94,25 +98,7 @@ def _attentive(
         worth = [effect[side, trial.photo] + taste[side] for side in (trial.left, trial.right)]
         return float(expit(worth[0] - worth[1] + lean))
 
-    chances = [(1 - habits.lapse) * left(trial) + habits.lapse / 2 for trial in shown]
-    return _answers(name, shown, chances, 2.0, rng)
-
-
-def _careless(name: str, kind: str, shown: Sequence[Trial], rng: np.random.Generator) -> list[Answer]:
-    chance = rng.choice([0.02, 0.98]) if kind == "one-sided" else 0.5
-    return _answers(name, shown, [chance] * len(shown), 0.25 if kind == "hasty" else 1.0, rng)
-
-
-def _answers(
-    name: str, shown: Sequence[Trial], left: Sequence[float], seconds: float, rng: np.random.Generator
-) -> list[Answer]:
-    """Choices with these probabilities of the left side, and times with a median of ``seconds``."""
-    times = rng.lognormal(np.log(seconds), 0.4, len(shown))
-    first = rng.random(len(shown)) < left
-    return [
-        Answer(name, t.kind, t.photo, t.left, t.right, "left" if f else "right", round(float(s), 3))
-        for t, f, s in zip(shown, first, times, strict=True)
-    ]
+    return [(1 - habits.lapse) * left(trial) + habits.lapse / 2 for trial in shown]
 
 
 def preference(study: Study, scores: Sequence[str] | None, judge: str | None) -> dict[str, float]:

@@ -47,9 +47,9 @@ def copy_outputs(study: Study, source: Path, records: Sequence[Record], target: 
                 raise UserError(f"{source} has no picture of this name, or several that differ in the suffix")
             picture = _decoded(path)
             with Image.open(study.original(record.output)) as original:
-                sizes = [f"{width} x {height} pixels" for width, height in (picture.size, original.size)]
+                sizes = [f"{width} x {height}" for width, height in (picture.size, original.size)]
             if sizes[0] != sizes[1]:
-                raise UserError(f"{path} has {sizes[0]}, the original has {sizes[1]}: resize it")
+                raise UserError(f"{path} has {sizes[0]} pixels, the original has {sizes[1]} pixels: resize it")
             _write_if_new(picture, target / record.output)
         except UserError as reason:
             errors[record.output] = str(reason)
@@ -70,8 +70,7 @@ def run_contestant(study: Study, name: str, options: Sequence[str], photos: Mapp
     before = _written(output)
     status = run_predict([*options, "--output", str(output)])
     # status 1: either some photographs failed, and results.csv is new and says so, or there was no run at all
-    over = status == 0 or (status == 1 and _written(output) != before)
-    records = Journal(output).read() if over else {}
+    records = Journal(output).read() if status == 0 or (status == 1 and _written(output) != before) else {}
     if not photos.keys() <= records.keys():
         raise UserError(
             f"the run of {name} ended early, with exit status {status}; its message stands above. The same command"
@@ -81,15 +80,10 @@ def run_contestant(study: Study, name: str, options: Sequence[str], photos: Mapp
 
 
 def run_predict(options: Sequence[str]) -> int:
-    """``lightning predict`` in a process of its own, which the trainer may start again for more devices.
+    """Run ``lightning predict`` in a process of its own, which more devices need; returns its exit status.
 
-    The process receives Ctrl-C from the terminal, and SIGTERM from here; it finishes the photographs in flight.
-
-    Returns:
-        Its exit status.
-
-    Raises:
-        UserError: a signal came in the meantime.
+    The process receives Ctrl-C from the terminal, and SIGTERM from here; it finishes the photographs in flight. Then
+    this raises a UserError.
     """
     signals: list[int] = []
 

@@ -24,18 +24,19 @@ TABLES = (
     )""",
 )
 OBSERVER, TRIAL = "INSERT INTO observers VALUES (?, ?, ?)", "INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+RECORD = "UPDATE trials SET choice = ?, seconds = ?, time = ? WHERE observer = ? AND number = ? AND choice IS NULL"
+ANSWERS = """SELECT observer, kind, photo, "left", "right", choice, seconds, time FROM trials
+    JOIN observers USING (observer) WHERE choice IS NOT NULL ORDER BY begun, observer, number"""
+TAKEN = """SELECT photo, "left", "right", COUNT(*) FROM trials JOIN observers USING (observer)
+    WHERE kind = 'pair' AND (choice IS NOT NULL OR begun > ?) GROUP BY photo, "left", "right" """
 PATIENCE = datetime.timedelta(days=1)
 """After this time the open trials of an observer are given to others again."""
 
 
 class Store:
-    """The answers of one study. Every call is a transaction of its own and may come from any thread or process.
+    """The answers of one study in a file, which is made if missing; raises a UserError if that is impossible.
 
-    Args:
-        path: of the database; made if missing.
-
-    Raises:
-        UserError: the file is no database, or cannot be written.
+    Every call is a transaction of its own and may come from any thread or process.
     """
 
     def __init__(self, path: Path) -> None:
@@ -52,7 +53,9 @@ class Store:
         with self._transaction() as connection:
             known = connection.execute("SELECT 1 FROM observers WHERE observer = ?", [observer]).fetchone()
             if known is None:
-                trials = draw(_taken(connection))
+                since = (datetime.datetime.now(datetime.UTC) - PATIENCE).isoformat()
+                taken = Counter({tuple(cell): count for *cell, count in connection.execute(TAKEN, [since])})
+                trials = draw(taken)
                 connection.execute(OBSERVER, [observer, _now(), json.dumps(facts)])
                 rows = [(observer, n, t.kind, t.photo, t.left, t.right, None, None, None) for n, t in enumerate(trials)]
                 connection.executemany(TRIAL, rows)
@@ -71,20 +74,11 @@ class Store:
     def record(self, observer: str, number: int, choice: Side, seconds: float | None) -> bool:
         """Record an answer unless the trial has one already; returns whether it was recorded."""
         with self._transaction() as connection:
-            done = connection.execute(
-                "UPDATE trials SET choice = ?, seconds = ?, time = ?"
-                " WHERE observer = ? AND number = ? AND choice IS NULL",
-                [choice, seconds, _now(), observer, number],
-            )
-            return done.rowcount == 1
+            return connection.execute(RECORD, [choice, seconds, _now(), observer, number]).rowcount == 1
 
     def answers(self) -> list[Answer]:
         """All answers, by the start of the session, then by trial."""
-        query = (
-            'SELECT observer, kind, photo, "left", "right", choice, seconds, time FROM trials'
-            " JOIN observers USING (observer) WHERE choice IS NOT NULL ORDER BY begun, observer, number"
-        )
-        return [Answer(*row) for row in self._rows(query)]
+        return [Answer(*row) for row in self._rows(ANSWERS)]
 
     def enter(self, answers: Iterable[Answer], facts: dict[str, Any]) -> bool:
         """Enter answers from elsewhere, all or none, if there is no observer yet; returns whether it did."""
@@ -126,16 +120,6 @@ def collected(study: Study) -> Store:
     if not study.answers.is_file():
         raise UserError(f"{study.folder} has no answers yet: `dlmap study serve` collects them")
     return Store(study.answers)
-
-
-def _taken(connection: sqlite3.Connection) -> Counter[Cell]:
-    """How often each cell was answered, or is open in a recent session."""
-    query = (
-        'SELECT photo, "left", "right", COUNT(*) FROM trials JOIN observers USING (observer)'
-        ' WHERE kind = \'pair\' AND (choice IS NOT NULL OR begun > ?) GROUP BY photo, "left", "right"'
-    )
-    since = (datetime.datetime.now(datetime.UTC) - PATIENCE).isoformat()
-    return Counter({tuple(row[:3]): row[3] for row in connection.execute(query, [since])})
 
 
 def _now() -> str:

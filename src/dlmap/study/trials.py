@@ -5,7 +5,7 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -60,10 +60,7 @@ def write_answers(path: Path, answers: Iterable[Answer]) -> None:
 def read_answers(path: Path) -> list[Answer]:
     """Read a csv with the columns observer, photo, left, right and choice; kind, seconds and time may be missing.
 
-    ``choice`` is "left" or "right", or the name of the contestant that was chosen.
-
-    Raises:
-        UserError: the file cannot be read, a column is missing, or a line is wrong.
+    ``choice`` is "left", "right", or the name of the chosen contestant. Anything wrong raises a UserError.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -98,18 +95,16 @@ def draw(
 ) -> list[Trial]:
     """The trials of one observer: practice, then pairs in random order with catch trials spread among them.
 
-    The cells that the study has used least come first, so no cell is ever more than two showings ahead of another.
-    Pairs and photographs are balanced within a session too. No pair is shown twice on the same photograph while there
-    are others.
-
-    Args:
-        taken: how often each cell was given to observers so far; a missing cell counts as 0.
-        plan: number of trials of each kind.
+    The cells that the study has used least (``taken``: how often, by cell) come first, so no cell is ever more than two
+    showings ahead of another. Pairs and photographs are balanced within a session too. No pair is shown twice on the
+    same photograph while there are others.
     """
     cells = [(photo, left, right) for photo in photos for left, right in permutations(contestants, 2)]
     chosen = [cells[k] for k in _least_used(cells, taken, rng, min(plan.trials, len(cells)))]
     pairs = [Trial("pair", *chosen[k]) for k in rng.permutation(len(chosen))]
-    for place in sorted(_spread(len(pairs), plan.catches, rng), reverse=True):
+    edges = np.linspace(0, len(pairs), plan.catches + 1).astype(int).tolist()  # one catch trial between two edges
+    places = [int(rng.integers(a, max(a + 1, b))) for a, b in pairwise(edges)]
+    for place in sorted(places, reverse=True):
         left, right = rng.permutation([ORIGINAL, DEGRADED]).tolist()
         pairs.insert(place, Trial("catch", photos[int(rng.integers(len(photos)))], left, right))
     practice = rng.permutation(len(cells))[: plan.practice]
@@ -132,9 +127,3 @@ def _least_used(cells: Sequence[Cell], taken: Mapping[Cell, int], rng: np.random
         free[k] = False
         seen[photo[k], pair[k]] += 1
     return chosen
-
-
-def _spread(length: int, count: int, rng: np.random.Generator) -> list[int]:
-    """One random place in each of ``count`` equal stretches of ``length``."""
-    edges = np.linspace(0, length, count + 1).astype(int)
-    return [int(rng.integers(a, max(a + 1, b))) for a, b in zip(edges[:-1], edges[1:], strict=True)]

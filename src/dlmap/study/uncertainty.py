@@ -12,17 +12,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 from mslique import UserError
 
 from .bradley_terry import Floats, Mask, Numbers, Tally, covariance, fit
 from .options import Correction
 
+ALPHA = 0.05
+"""Intervals cover 1 - ALPHA; contestants whose p-value is below ALPHA are told apart."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """Covariances (K, M + 1, M + 1) of the parameters, of which the largest variance counts, and degrees of freedom."""
+    """The parameters (M + 1,), K covariances (K, M + 1, M + 1), of which the largest counts, degrees of freedom."""
 
+    parameters: Floats
     covariances: Floats
     freedom: int
 
@@ -31,15 +45,17 @@ class Uncertainty:
         variances = np.einsum("...p,kpq,...q->k...", contrasts, self.covariances, contrasts)
         return np.sqrt(variances.max(axis=0))
 
+    def estimates(self, contrasts: Floats) -> list[Estimate]:
+        """The combinations ``contrasts`` (K, M + 1) of parameters with their intervals, by Student's t."""
+        values = contrasts @ self.parameters
+        margins = stats.t.ppf(1 - ALPHA / 2, self.freedom) * self.error(contrasts)
+        return [Estimate(float(v), float(v - m), float(v + m)) for v, m in zip(values, margins, strict=True)]
+
 
 def bootstrap(tally: Tally, parameters: Floats, resamples: int, rng: np.random.Generator) -> Uncertainty:
-    """Resample observers and photographs; a single observer, or a single photograph, is left out.
+    """Resample observers and photographs, except a single observer or a single photograph.
 
-    Args:
-        parameters: (M + 1,), the fit to all answers.
-
-    Raises:
-        UserError: there are one observer and one photograph only.
+    ``parameters`` (M + 1,) are the fit to all answers. One observer and one photograph only raise a UserError.
     """
     _, block = np.unique(tally.observer * len(tally.photos) + tally.photo, return_inverse=True)
     units = [unit for unit in (tally.observer, tally.photo) if unit.max() > 0]
@@ -49,7 +65,7 @@ def bootstrap(tally: Tally, parameters: Floats, resamples: int, rng: np.random.G
     if len(parts) == 2:
         parts.append(sum(parts) - _covariance(tally, block, resamples, rng))
     parts.append(covariance(parameters, tally.total()))
-    return Uncertainty(np.stack(parts), freedom=int(min(unit.max() for unit in units)))
+    return Uncertainty(parameters, np.stack(parts), freedom=int(min(unit.max() for unit in units)))
 
 
 def _covariance(tally: Tally, unit: Numbers, resamples: int, rng: np.random.Generator) -> Floats:
@@ -71,11 +87,7 @@ def corrected(p: Floats, correction: Correction) -> Floats:
 
 
 def runs(distinct: Mask) -> list[tuple[int, int]]:
-    """The longest runs (first, last) in rank order in which no two can be told apart; runs may overlap.
-
-    Args:
-        distinct: (M, M), symmetric, contestants in rank order.
-    """
+    """The longest runs (first, last) in rank order without two that are ``distinct`` (M, M); runs may overlap."""
     found: list[tuple[int, int]] = []
     for first in range(len(distinct)):
         last = first

@@ -152,17 +152,6 @@ def test_what_is_wrong_is_told_before_any_work(
     assert runs == [] and not (tmp_path / "study").exists()
 
 
-def test_a_run_that_breaks_off_stops_the_study(
-    folder: Path, tmp_path: Path, three: list[str], options: list[str], runs: list[list[str]],
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    command = [tmp_path / "study", "--data.folder", folder, "--models", *three[:2], *options, "--data.limit=1"]
-    assert study(*command) == 0
-    monkeypatch.setattr(stimuli, "run_predict", lambda options: 1)
-    assert study(*command, "--model.ascent.momentum=0.5") == 1
-    assert "the run of low ended early, with exit status 1" in capsys.readouterr().err
-
-
 def test_constants_are_fitted_the_same_way_and_once(
     tmp_path: Path, options: list[str], runs: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,8 @@ from statistics import fmean
 
 import numpy as np
 import pytest
+from scipy import stats
+from scipy.integrate import quad
 
 from dlmap.study.options import Options
 from dlmap.study.ranking import Ranking, rank
@@ -35,6 +37,9 @@ def test_order_scores_and_counts() -> None:
     (pair,) = (p for p in ranking.pairs if {p.better, p.worse} == {"a", "d"})
     assert pair.difference.value == pytest.approx(best.score.value - worst.score.value)
     assert pair.t == pytest.approx(pair.difference.value / pair.error) and pair.distinct and pair.p_alone < pair.p
+    density = stats.t(ranking.freedom).pdf
+    for pair in ranking.pairs:
+        assert pair.p_alone == pytest.approx(1 - quad(density, -abs(pair.t), abs(pair.t))[0], abs=1e-9)
     assert set(best.groups.split()).isdisjoint(worst.groups.split())
 
 
