@@ -30,13 +30,12 @@ T = TypeVar("T")
 
 
 def create(options: Namespace) -> None:
-    entries = from_files(options.models or [])
-    base = creation.read_base(options.study, options.photos, options.config, options.further)
     try:
+        base = creation.read_base(options.study, options.photos, options.config, options.further)
         if options.enhancers:
             left_out = creation.create_of_enhancers(base, named_folders(options.enhancers))
         else:
-            entries = entries or from_texts(options.quality)
+            entries = from_files(options.models) if options.models else from_texts(options.quality)
             left_out = creation.create_of_models(base, entries, calibrated=bool(options.models))
     except KeyboardInterrupt:
         raise UserError("stopped: run the same command again to go on") from None

@@ -24,10 +24,7 @@ EVERY_PHOTO = ["--data.limit", "null", "--data.include", "*", "--data.exclude", 
 
 @dataclass(frozen=True)
 class Base:
-    """What all contestants share: the folders of study and photographs, options of ``lightning predict``.
-
-    ``options`` are a configuration file and what overrides it, ``settings`` the values that they lead to.
-    """
+    """What all contestants share; ``options`` of ``lightning predict`` and the ``settings`` that they lead to."""
 
     study: Path
     photos: str
@@ -45,12 +42,7 @@ class Base:
 
 
 def read_base(study: Path, photos: str, config: Path, further: Sequence[str]) -> Base:
-    """Parse the configuration, before any work.
-
-    Raises:
-        UserError: it sets what the study sets itself, or the folders of study and photographs contain one another.
-        SystemExit: ``lightning predict`` has no such option.
-    """
+    """Parse the configuration, before any work; a UserError or (from the parser) SystemExit says what is wrong."""
     inner, outer = Path(photos).resolve(), study.resolve()
     if inner.is_relative_to(outer) or outer.is_relative_to(inner):
         raise UserError(f"{study} and {photos} contain one another: give a folder elsewhere for the study")
@@ -62,14 +54,11 @@ def read_base(study: Path, photos: str, config: Path, further: Sequence[str]) ->
 
 
 def create_of_models(base: Base, entries: Mapping[str, Entry], calibrated: bool) -> Errors:
-    """Make, or go on with, a study whose contestants are quality models.
+    """Make, or go on with, a study of quality models; returns the photographs that were left out, and why.
 
     Args:
         entries: by contestant.
         calibrated: whether the entries have constants; otherwise they are fitted.
-
-    Returns:
-        The photographs that were left out, and why.
 
     Raises:
         UserError: a model cannot be used, the study has answers to other pictures, or a run ended early.
@@ -77,15 +66,14 @@ def create_of_models(base: Base, entries: Mapping[str, Entry], calibrated: bool)
     plain = lightning_cli.parse(["predict", *base.options[:2], "--data.folder", base.photos])
     if models.quality_of(plain) != base.quality:
         raise UserError("the quality model is what the contestants differ in: leave out options that set it")
-    models.check(entries, calibrated)
     records = base.records()
     study = _begin(base, list(entries), records, {"models": dict(entries)})
+    models.check(entries, calibrated)
     originals = base.study / "originals"
     errors = stimuli.save_originals(records, originals)
     configs = {name: base.study / "configs" / f"{name}.yaml" for name in entries}
-    if not calibrated:  # constants of an earlier run stay, so that its pictures do
-        old = {name: known for name, entry in entries.items() if (known := models.recorded(entry, configs[name]))}
-        entries = old if len(old) == len(entries) else models.fitted(entries, originals)
+    if not calibrated:
+        entries = models.recorded(entries, configs) or models.fitted(entries, originals)
     for name, entry in entries.items():
         write_bytes(configs[name], models.overlay(entry).encode())
         options = [*base.options, "--config", str(configs[name]), "--data.folder", base.photos]
@@ -100,9 +88,9 @@ def create_of_enhancers(base: Base, folders: Mapping[str, Path]) -> Errors:
         find(folder)
     contestants = [contestant for name in folders for contestant in (name, f"{name}+MAP")]
     judge = models.default_name(base.quality)
-    models.check({judge: base.quality}, calibrated=True)
     records = base.records()
     study = _begin(base, contestants, records, {"enhancers": {name: str(folder) for name, folder in folders.items()}})
+    models.check({judge: base.quality}, calibrated=True)
     errors = stimuli.save_originals(records, base.study / "originals")
     for name, folder in folders.items():
         copies = base.study / "outputs" / name

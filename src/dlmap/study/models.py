@@ -78,13 +78,18 @@ def with_constants(entry: Entry, center: float | None, scale: float | None) -> E
     return {**entry, "init_args": {**entry["init_args"], "center": center, "scale": scale}}
 
 
-def recorded(entry: Entry, path: Path) -> Entry | None:
-    """The entry with the constants in the file that :func:`overlay` wrote for the same model; or None."""
-    if not path.is_file():
-        return None
-    old = _entry(path)["init_args"]
-    known = with_constants(entry, old.get("center"), old.get("scale"))
-    return known if overlay(known) == path.read_text(encoding="utf-8") else None
+def recorded(entries: Mapping[str, Entry], paths: Mapping[str, Path]) -> dict[str, Entry]:
+    """The entries with the constants of an earlier run, so that its pictures stay; empty if a model has none.
+
+    ``paths`` are the files that :func:`overlay` wrote for the same models.
+    """
+    found = {}
+    for name, entry in entries.items():
+        old = _entry(paths[name])["init_args"] if paths[name].is_file() else {}
+        found[name] = with_constants(entry, old.get("center"), old.get("scale"))
+        if not old or overlay(found[name]) != paths[name].read_text(encoding="utf-8"):
+            return {}
+    return found
 
 
 def build(entry: Entry, name: str = "quality") -> nn.Module:

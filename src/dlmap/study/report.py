@@ -23,11 +23,7 @@ EXAMPLES, SIDE = 4, 400
 
 
 def write_ranking(output: Path, ranking: Ranking, study: Study | None = None) -> None:
-    """Write ranking.csv, pairs.csv, observers.csv, ranking.pdf, ranking.png and ranking.html into ``output``.
-
-    Args:
-        study: its pictures are examples in the page.
-    """
+    """Write the three tables, ranking.pdf, ranking.png, and ranking.html with pictures of ``study`` as examples."""
     tables = []
     for title, (columns, *rows) in _tables(ranking).items():
         name = title.split()[-1].lower()
@@ -132,10 +128,7 @@ def _notes(ranking: Ranking) -> list[str]:
 
 
 def _examples(study: Study, ranking: Ranking) -> list[dict[str, Any]]:
-    """The photographs on which contestants differ most: name, and title and data URI of each existing picture.
-
-    The original comes first, then the contestants in rank order.
-    """
+    """The photographs on which contestants differ most: name, and title and data URI of each existing picture."""
     tally = ranking.tally
     shown, won = np.zeros((2, len(tally.photos), len(tally.contestants)), dtype=int)
     for side in (tally.left, tally.right):

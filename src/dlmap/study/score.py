@@ -2,8 +2,8 @@
 
 The preference of a judge for a contestant is the share of comparisons, with each other contestant on each photograph,
 that the contestant wins by the judge's scores; a tie counts half, 0.5 is no preference. Shares, unlike mean scores,
-compare judges with different scales. Pictures that were optimised for a judge win by its scores, whatever they are
-worth; the judge compares the other contestants without them [ours].
+compare judges with different scales. Pictures that were optimised for a judge win by its scores even if they are bad,
+so the judge compares the other contestants without them [ours].
 """
 
 from collections.abc import Iterable, Sequence
@@ -89,8 +89,7 @@ def make_matrix(
 ) -> Matrix:
     """The matrix of scores (J, P, C) of contestants and (J, P) of the originals, on P photographs.
 
-    Args:
-        own: the judge that a contestant's ascent followed, by contestant.
+    ``own`` has the judge that a contestant's ascent followed, by contestant.
     """
     wins = (scores[..., :, None] > scores[..., None, :]) + 0.5 * (scores[..., :, None] == scores[..., None, :])
     mine = np.array([[own.get(name) == judge for judge in judges] for name in contestants])

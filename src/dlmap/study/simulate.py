@@ -18,29 +18,19 @@ from .trials import ORIGINAL, Answer, Cell, Side, Trial, draw
 PREFIX = "simulated-"
 CARELESS = ("random", "one-sided", "hasty")
 """Kinds of careless observers: random choices at a usual pace, nearly all on one side, random and too fast."""
-STEP = 0.5
-"""Logits between neighbours by default: the better one is chosen in 62 % of comparisons."""
-POINTS = 10.0
-"""Points of calibrated quality (0 to 100) that make one logit if a quality model is the judge."""
+STEP = 0.5  # logits between neighbours by default: the better one is chosen in 62 % of comparisons
+POINTS = 10.0  # points of calibrated quality (0 to 100) that make one logit if a quality model is the judge
 
 
 @dataclass(frozen=True)
 class Habits:
-    """How observers differ from the true scores, in logits.
+    """How observers differ from the true scores, in logits."""
 
-    Args:
-        side_bias: mean preference for the left side.
-        side_spread: its standard deviation between observers.
-        taste: standard deviation of an observer's own opinion of each contestant.
-        photo_effect: standard deviation of the quality of each contestant between photographs.
-        lapse: share of trials that are answered at random, in [0, 1].
-    """
-
-    side_bias: float = 0.1
-    side_spread: float = 0.2
-    taste: float = 0.3
-    photo_effect: float = 0.4
-    lapse: float = 0.02
+    side_bias: float = 0.1  # mean preference for the left side
+    side_spread: float = 0.2  # its standard deviation between observers
+    taste: float = 0.3  # standard deviation of an observer's own opinion of each contestant
+    photo_effect: float = 0.4  # standard deviation of the quality of each contestant between photographs
+    lapse: float = 0.02  # share of trials that are answered at random, in [0, 1]
 
 
 def simulate(
@@ -54,9 +44,7 @@ def simulate(
 ) -> list[Answer]:
     """The answers of ``observers`` with the names "simulated-1", ...; the ``careless`` have their kind in the name.
 
-    Args:
-        truth: score in logits, by contestant.
-        trials: pairs that each observer answers, in addition to practice and catch trials; a UserError if below 1.
+    ``truth`` has the scores in logits. Each observer answers ``trials`` pairs (1 or more), practice and catch trials.
     """
     contestants = list(truth)
     cells = [(name, photo) for name in contestants for photo in photos]
@@ -102,14 +90,11 @@ def _attentive(
 
 
 def preference(study: Study, scores: Sequence[str] | None, judge: str | None) -> dict[str, float]:
-    """True scores in logits, by contestant; without ``scores`` and ``judge`` evenly spaced, the first one the best.
+    """True scores in logits, by contestant, evenly spaced by default; a UserError if ``scores`` or ``judge`` is wrong.
 
     Args:
         scores: NAME=VALUE of every contestant.
         judge: in scores.csv of the study; its mean calibrated scores are the true scores, shifted to mean 0.
-
-    Raises:
-        UserError: a score is missing, unknown, or no number; or the study has no scores by the judge.
     """
     if scores is not None:
         return _given(study, scores)

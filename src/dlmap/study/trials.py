@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, permutations
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -16,12 +16,10 @@ from mslique import UserError
 from ..run.files import write_csv
 from .options import Plan
 
-ORIGINAL, DEGRADED = "@original", "@degraded"
-"""The two sides of a catch trial: the photograph, and a plainly worse version of it."""
+ORIGINAL, DEGRADED = "@original", "@degraded"  # sides of a catch trial: the photograph, a plainly worse version of it
 Kind = Literal["practice", "pair", "catch"]
 Side = Literal["left", "right"]
-Cell = tuple[str, str, str]
-"""Photograph, contestant on the left, contestant on the right."""
+Cell = tuple[str, str, str]  # photograph, contestant on the left, contestant on the right
 
 
 @dataclass(frozen=True)
@@ -76,18 +74,18 @@ def read_answers(path: Path) -> list[Answer]:
 def _answer(path: Path, line: int, row: dict[str, str]) -> Answer:
     # a contestant may be called "left", so "left" as a choice is always the side
     choice = {row["left"]: "left", row["right"]: "right", "left": "left", "right": "right"}.get(row["choice"])
-    values: dict[str, object] = row | {"choice": choice, "kind": row.get("kind") or "pair"}
+    values: dict[str, Any] = {"kind": row.get("kind") or "pair", "time": row.get("time") or "", "choice": choice}
     try:
         values["seconds"] = seconds = float(row["seconds"]) if row.get("seconds") else None
-        right = values["kind"] in get_args(Kind) and row["left"] != row["right"] and math.isfinite(seconds or 0)
-        if not right or not all(values[name] for name in REQUIRED):
+        valid = values["kind"] in get_args(Kind) and row["left"] != row["right"] and math.isfinite(seconds or 0)
+        if not valid or not choice or not all(row[name] for name in REQUIRED):
             raise ValueError
     except ValueError:
         raise UserError(
             f"{path}, line {line}: expected observer, photo, two different contestants, left or right or one of them as"
             f" the choice, a number or nothing as seconds, got {','.join(str(value) for value in row.values())}"
         ) from None
-    return Answer(**{name: values.get(name) or "" for name in COLUMNS} | {"seconds": seconds})  # type: ignore[arg-type]
+    return Answer(**{name: row[name] for name in REQUIRED} | values)
 
 
 def draw(
@@ -103,8 +101,7 @@ def draw(
     chosen = [cells[k] for k in _least_used(cells, taken, rng, min(plan.trials, len(cells)))]
     pairs = [Trial("pair", *chosen[k]) for k in rng.permutation(len(chosen))]
     edges = np.linspace(0, len(pairs), plan.catches + 1).astype(int).tolist()  # one catch trial between two edges
-    places = [int(rng.integers(a, max(a + 1, b))) for a, b in pairwise(edges)]
-    for place in sorted(places, reverse=True):
+    for place in sorted([rng.integers(a, max(a + 1, b)) for a, b in pairwise(edges)], reverse=True):
         left, right = rng.permutation([ORIGINAL, DEGRADED]).tolist()
         pairs.insert(place, Trial("catch", photos[int(rng.integers(len(photos)))], left, right))
     practice = rng.permutation(len(cells))[: plan.practice]

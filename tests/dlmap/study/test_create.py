@@ -25,7 +25,12 @@ from dlmap.study.store import Store
 from dlmap.study.trials import Trial
 from mslique import lightning_cli, list_images
 
-FAST = ["--model.report=false", "--model.ascent.step_size=100"]
+FAST = [
+    "--model.report=false",
+    "--model.ascent.step_size=100",
+    "--model.ascent.iterations=1",
+    "--model.prior.num_steps=1",
+]
 
 
 @pytest.fixture
@@ -105,7 +110,7 @@ def test_a_study_with_answers_stays_as_it_is(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     target = tmp_path / "study"
-    command = [target, "--data.folder", folder, "--data.limit", "1", *options, "--models"]
+    command = [target, "--data.folder", folder, "--data.limit=1", *options, "--model.ascent.iterations=0", "--models"]
     assert study(*command, *three[:2]) == 0
     made = Study.load(target)
     assert made.photos == ("a.png",) and len(made.token) > 16
@@ -171,11 +176,11 @@ def test_constants_are_fitted_the_same_way_and_once(
         return fit(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(study_models, "fitted", counted)
-    assert study(*command, "--model.ascent.iterations=0", "--model.prior.num_steps=1") == 0
+    assert study(*command, "--model.ascent.iterations=0") == 0
     made = Study.load(tmp_path / "study")
     one, two = (made.details["judges"][name]["init_args"] for name in ("one", "two"))
     assert one == two and one["scale"] > 0
-    assert study(*command, "--model.ascent.iterations=0", "--model.prior.num_steps=1") == 0
+    assert study(*command, "--model.ascent.iterations=0") == 0
     assert len(fits) == 1 and Study.load(made.folder) == made
 
 
@@ -217,7 +222,7 @@ def test_told_to_end_it_says_how_to_go_on(tmp_path: Path, three: list[str], opti
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3] / "src"), "OMP_NUM_THREADS": "1"}
 
     def start() -> "subprocess.Popen[str]":
-        more = ["--data.batch_size=1", "--config", str(CONFIG)]
+        more = ["--data.batch_size=1", "--config", str(CONFIG), "--model.ascent.iterations=2"]
         return subprocess.Popen(
             [*command, *more], env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
         )

@@ -75,10 +75,11 @@ def test_an_overlay_leaves_nothing_to_the_file_below(tmp_path: Path) -> None:
 
 def test_constants_are_found_again_for_the_same_model_only(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
-    assert recorded(PYIQA, path) is None
+    assert recorded({"a": PYIQA}, {"a": path}) == {}
     path.write_text(overlay(with_constants(PYIQA, 1.5, 0.25)))
-    assert recorded(PYIQA, path) == with_constants(PYIQA, 1.5, 0.25)
-    assert recorded({**PYIQA, "init_args": {"name": "clipiqa"}}, path) is None
+    assert recorded({"a": PYIQA}, {"a": path}) == {"a": with_constants(PYIQA, 1.5, 0.25)}
+    assert recorded({"a": PYIQA, "b": PYIQA}, {"a": path, "b": tmp_path / "b.yaml"}) == {}
+    assert recorded({"a": {**PYIQA, "init_args": {"name": "clipiqa"}}}, {"a": path}) == {}
 
 
 def test_all_models_that_cannot_be_used_are_named_at_once(tmp_path: Path) -> None:
