@@ -7,15 +7,26 @@ from test_codec import vae
 from torch.nn.functional import avg_pool2d
 from toys import SCHEDULE, photos, prior, unet
 
-from dlmap import DiffusionPrior, PriorOptions
+from dlmap import Ascent, DiffusionPrior, PriorOptions
 from dlmap.codec import Codec
-from dlmap.domain import Bands, ColorFix, Latents, Pixels
+from dlmap.domain import Bands, ColorFix, Latents, Pixels, make_domain
+from mslique import UserError
 
 
 def latent_prior() -> DiffusionPrior:
     network = unet(1)
     network = type(network).from_config({**network.config, "in_channels": 4, "out_channels": 4})
     return DiffusionPrior(network, Codec(vae()), DDIMScheduler(**SCHEDULE), PriorOptions(num_steps=3))
+
+
+def test_domains_go_by_their_names() -> None:
+    assert isinstance(make_domain(None, Ascent(domain="pixel")), Pixels)
+    assert isinstance(make_domain(prior(), Ascent(color_fix=4.0)), ColorFix)
+    assert isinstance(make_domain(prior(), Ascent(color_fix=4.0), fixed=False), Latents)
+    with pytest.raises(UserError, match="ascent.domain must be one of latent, pixel, bands, got 'noise'"):
+        make_domain(prior(), Ascent(domain="noise"))
+    with pytest.raises(UserError, match="the domain latent needs a prior: give one"):
+        make_domain(None, Ascent())
 
 
 def test_pixels_stay_in_range() -> None:

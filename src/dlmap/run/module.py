@@ -3,7 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,10 +16,10 @@ from tqdm import tqdm
 from mslique import UserError
 
 from ..ascent import PUBLISHED, Ascent, Enhanced, enhance
-from ..domain import NotInverted
+from ..domain import NotInverted, make_domain
 from ..objective import MAPObjective
 from ..prior import DiffusionPrior
-from .datamodule import Photo, PhotoFolderData
+from .datamodule import Batch, Photo, PhotoFolderData
 from .ending import Ending
 from .fingerprint import fingerprint
 from .memory import MemoryGuard
@@ -42,7 +42,7 @@ class MAPEnhancer(L.LightningModule):
         report: whether report.html is written.
 
     Raises:
-        UserError: ``output`` is a file.
+        UserError: ``output`` is a file, or an ascent has an unknown domain or one that needs a prior.
     """
 
     def __init__(
@@ -58,6 +58,8 @@ class MAPEnhancer(L.LightningModule):
         super().__init__()
         self.prior, self.objective = prior, objective
         self.stages = ascent if isinstance(ascent, list) else [ascent]
+        for stage in self.stages:
+            make_domain(prior, stage)  # a mistake in the options must not wait for the first photograph
         self.run = Run(Path(output), format == "input", metadata, report)
         self._memory = MemoryGuard() if prior is None else MemoryGuard(prior.shrink_tiles, prior.keep_nothing)
         self._inverts = False
@@ -86,8 +88,12 @@ class MAPEnhancer(L.LightningModule):
                 " --trainer.inference_mode false (the YAML files under configs/dlmap do)"
             )
 
-    def predict_step(self, batch: list[Photo | Record], *_: Any) -> list[Record]:
-        """Enhance photographs, those of equal size together, and give every result to the run."""
+    def predict_step(self, batch: Batch, *_: Any) -> list[dict[str, Any]]:
+        """Enhance photographs, those of equal size together, and give every result to the run.
+
+        Returns:
+            The records as dictionaries, because Lightning does not collect frozen dataclasses.
+        """
         done: list[Result | Record] = [one for one in batch if isinstance(one, Record)]  # these cannot be read
         groups: dict[torch.Size, list[Photo]] = defaultdict(list)
         for photo in batch:
@@ -97,7 +103,7 @@ class MAPEnhancer(L.LightningModule):
             done += self._enhance_or_fail(size, group)
         for one in done:
             self.run.finish(one)
-        return [one.record if isinstance(one, Result) else one for one in done]
+        return [asdict(one.record if isinstance(one, Result) else one) for one in done]
 
     def _enhance_or_fail(self, size: torch.Size, photos: list[Photo]) -> Sequence[Result | Record]:
         try:
