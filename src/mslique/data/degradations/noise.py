@@ -57,7 +57,7 @@ def raw_sensor(image: Pixels, severity: float, rng: Generator) -> Pixels:
 
 
 def chroma_noise(image: Pixels, severity: float, rng: Generator) -> Pixels:
-    """Blots of colour, of standard deviation 0.02 to 0.15 and 1 to 4 pixels, on unchanged brightness, as at high ISO."""
+    """Blots of colour, of standard deviation 0.02 to 0.15 and 1 to 4 pixels, at the same brightness, as at high ISO."""
     size = rng.uniform(1, 4)
     noise = ndimage.gaussian_filter(rng.standard_normal((*image.shape[:2], 2)), (size, size, 0), mode="wrap")
     parts = image @ YCBCR.T
