@@ -33,6 +33,10 @@ def test_a_folder_is_enhanced(
     assert yaml.safe_load((tmp_path / "out" / "config.yaml").read_text())["seed_everything"] == 0
 
 
+def test_predictions_may_be_returned(folder: Path, tmp_path: Path, models: list[str]) -> None:
+    assert predict(folder, tmp_path, *models, "--return_predictions=true", "--data.limit=1") == 0
+
+
 @pytest.mark.parametrize("ascents", [[], [IN_STAGES]], ids=["one ascent", "stages"])
 def test_the_result_does_not_depend_on_the_batch(
     ascents: list[str], folder: Path, tmp_path: Path, models: list[str]
