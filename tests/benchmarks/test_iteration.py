@@ -12,6 +12,7 @@ def lines(options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     return [[cell.strip() for cell in row] for row in rows[1:]]
 
 
+@pytest.mark.slow
 def test_every_mode_and_the_common_practice_are_timed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -34,6 +34,7 @@ def clean() -> Tensor:
     return torch.stack([torch.from_numpy(crop.copy()).permute(2, 0, 1) for crop in crops]).float() / 255
 
 
+@pytest.mark.slow
 def test_every_table_is_printed(
     photos: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -48,6 +49,7 @@ def test_every_table_is_printed(
     assert "calibration: center" in calibration
 
 
+@pytest.mark.slow
 def test_a_score_that_knows_the_original_follows_every_severity(clean: Tensor) -> None:
     def label(images: Tensor) -> Tensor:
         return reference_quality(images, clean.repeat(len(images) // len(clean), 1, 1, 1))

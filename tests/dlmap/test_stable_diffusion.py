@@ -10,8 +10,8 @@ from PIL import Image
 from toys import photos, save_quality, tokenizer
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from dlmap.run.pictures import save_png
 from dlmap.run.files import read_csv
+from dlmap.run.pictures import save_png
 from mslique import lightning_cli
 
 CONFIG = Path(__file__).parents[2] / "configs" / "dlmap" / "sd15.yaml"
