@@ -118,8 +118,8 @@ def draw(path: str) -> None:
                     *box, boxstyle="round,pad=0.02", fc=COLOURS[name.replace(".", " ").split()[0]], ec="#555"
                 )
             )
-            axes.text(left + 1, -number - 0.22, f"{name}   ({lines[name]:,} lines)", weight="bold", size=10)
-            axes.text(left + 1, -number - 0.36, _wrapped(members[name], int(1.35 * width)), va="top", size=7.5)
+            axes.text(left + 1, -number - 0.15, f"{name}   ({lines[name]:,} lines)", va="top", weight="bold", size=9)
+            axes.text(left + 1, -number - 0.42, _wrapped(members[name], int(1.9 * width)), va="top", size=7.5)
     figure.savefig(path, metadata={"Date": None})
 
 

@@ -133,6 +133,10 @@ class Denoiser(nn.Module):
         """
         return blended_pullback(lambda x: self._predict(x, i), latents, cotangent, self._tiling(latents))
 
+    def is_tiled(self, latents: Tensor) -> bool:
+        """Whether latents (B, C, h, w) are larger than a tile."""
+        return not self._tiling(latents).is_whole(latents)
+
     def _tiling(self, latents: Tensor) -> Tiling:
         side = self.tile or max(latents.shape[-2:])
         return Tiling(side, self.margin, self.margin)

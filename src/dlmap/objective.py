@@ -1,8 +1,11 @@
 """The objective of MAP enhancement: quality times a weight, minus fidelity times a weight."""
 
+import math
 from dataclasses import dataclass
 
 from torch import Tensor, nn
+
+from mslique import UserError
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,9 @@ class MAPObjective(nn.Module):
         fidelity: D, two such batches -> (B,) >= 0.
         quality_weight: lambda.
         fidelity_weight: w.
+
+    Raises:
+        UserError: a weight is negative, which would turn the ascent round, or not finite.
     """
 
     def __init__(
@@ -33,6 +39,9 @@ class MAPObjective(nn.Module):
     ) -> None:
         super().__init__()
         self.quality, self.fidelity = quality, fidelity
+        for name, weight in (("quality_weight", quality_weight), ("fidelity_weight", fidelity_weight)):
+            if not 0 <= weight < math.inf:
+                raise UserError(f"objective.{name} must be at least 0 and finite, got {weight}")
         self.quality_weight, self.fidelity_weight = quality_weight, fidelity_weight
 
     def forward(self, images: Tensor, reference: Tensor) -> Terms:

@@ -147,7 +147,12 @@ class DiffusionPrior(nn.Module):
         return pair if self.solver.images == pair.shape[1] else pair[:, : self.solver.images]
 
     def _keep(self, noise: Tensor) -> int:
-        """Of how many network calls, counted from the data, a gradient with respect to this noise keeps activations."""
+        """Of how many network calls, counted from the data, a gradient with respect to this noise keeps activations.
+
+        None where the calls are tiled: a backward pass computes the tiles again, one at a time.
+        """
+        if self.denoiser.is_tiled(noise[:, 0]):
+            return 0
         calls = sum(move.index is not None for move in self.solver.moves)
         if self.gradient != "auto" or not (noise.requires_grad and torch.is_grad_enabled()):
             return calls if self.gradient == "full" else 0

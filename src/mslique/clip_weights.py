@@ -126,6 +126,7 @@ def _load_trunk(clip: Any, path: Path) -> bool:
 
 
 def _from_hub(tag: str, backbone: Backbone) -> str:
+    from open_clip import get_model_config
     from open_clip.pretrained import download_pretrained, get_pretrained_cfg
 
     config = get_pretrained_cfg(backbone, tag) if isinstance(backbone, str) else {}
@@ -133,6 +134,13 @@ def _from_hub(tag: str, backbone: Backbone) -> str:
         raise UserError(
             f"clip_weights {tag!r} is neither a file nor open_clip's name of weights for this backbone: give a state"
             " dict in the layout of OpenAI's CLIP, or openai with a backbone such as ViT-B-32-quickgelu"
+        )
+    quick, built = (bool(values.get("quick_gelu")) for values in (config, get_model_config(backbone) or {}))
+    if quick != built:  # the weights would fit, and all features would be wrong
+        other = str(backbone).removesuffix("-quickgelu") + ("-quickgelu" if quick else "")
+        raise UserError(
+            f"clip_weights {tag!r} were trained {'with' if quick else 'without'} QuickGELU, unlike the backbone"
+            f" {backbone}: set backbone: {other}"
         )
     try:
         return str(download_pretrained(config))

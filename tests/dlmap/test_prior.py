@@ -162,6 +162,12 @@ def test_kept_activations_are_not_computed_again(monkeypatch: pytest.MonkeyPatch
     assert model.keep_nothing() and calls_of_a_gradient(model) == 20 and not model.keep_nothing()
 
 
+def test_nothing_is_kept_of_calls_in_tiles() -> None:
+    for gradient in ("full", "auto", "checkpoint"):
+        model = prior(5, gradient=gradient, tile=16)
+        assert model._keep(model.invert(photos(1)).requires_grad_()) == 0 and not model._bytes_a_call
+
+
 def test_nothing_is_kept_where_no_gradient_is_asked_for() -> None:
     model = prior(5, gradient="full")
     with torch.no_grad():

@@ -8,6 +8,7 @@ from lightning.pytorch import Trainer, seed_everything
 from torch.utils.data import DataLoader
 
 from mslique import MSLIQE, UserError, fidelity_loss, srcc
+from mslique.clip_weights import load_clip_weights
 from mslique.data.batch import Batch, Sample, batch_of_images
 from mslique.data.synthetic_datamodule import DegradedPhotos
 from mslique.lightning_cli import run
@@ -149,6 +150,18 @@ def test_liqes_learning_rate_has_one_value_an_epoch(config: dict[str, Any], tmp_
         reference.optimizer.step()
         reference.step()
     assert seen == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("tag", ["openai", "laion400m_e32", "metaclip_400m"])
+def test_weights_of_another_activation_are_refused(tag: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would fit, and all features would be wrong."""
+    asked: list[Any] = []
+    monkeypatch.setattr("open_clip.pretrained.download_pretrained", lambda config: asked.append(config) or "none.pt")
+    with pytest.raises(UserError, match="QuickGELU, unlike the backbone ViT-B-32: set backbone: ViT-B-32-quickgelu"):
+        load_clip_weights(None, tag, "ViT-B-32")
+    assert not asked
+    with pytest.raises(UserError, match="none.pt is not a file"):
+        load_clip_weights(None, tag, "ViT-B-32-quickgelu")
 
 
 def test_clip_weights_come_from_a_file_or_a_known_name(config: dict[str, Any], tmp_path: Path) -> None:

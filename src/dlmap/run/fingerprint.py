@@ -1,8 +1,11 @@
-"""Digests of all that decides a result: options and weights, and the photograph. Equal digests, equal results."""
+"""Digests of all that decides a result: options, settings and weights, and the photograph."""
 
+import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import torch
@@ -12,9 +15,10 @@ WITHOUT_EFFECT = ("output", "report")
 
 
 def fingerprint(trainer: L.Trainer) -> str:
-    """Digest of the module's options in the trainer's configuration, of the trainer's precision, and of all weights.
+    """Digest of the options in the trainer's configuration, of its precision, and of all settings, weights and buffers.
 
-    Empty if the trainer was not made by the command, because its configuration is then unknown.
+    Settings are what a model's own files say, such as the constants of a quality model or a noise schedule. The digest
+    is empty if the trainer was not made by the command, because its configuration is then unknown.
     """
     callbacks = getattr(trainer, "callbacks", [])  # Lightning does not declare this attribute of its own
     saved = [callback for callback in callbacks if isinstance(callback, SaveConfigCallback)]
@@ -22,12 +26,31 @@ def fingerprint(trainer: L.Trainer) -> str:
         return ""
     model = saved[0].config.as_dict()["model"]
     options = {name: value for name, value in model["init_args"].items() if name not in WITHOUT_EFFECT}
-    text = json.dumps([model["class_path"], options, str(trainer.precision)], sort_keys=True, default=str)
+    module = trainer.lightning_module
+    settings = {name: _settings(part) for name, part in module.named_modules() if part is not module}
+    text = json.dumps([model["class_path"], options, str(trainer.precision), settings], sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode())
-    for name, weight in sorted(trainer.lightning_module.state_dict().items()):
+    for name, weight in sorted([*module.named_parameters(), *module.named_buffers()]):
         digest.update(name.encode())
         digest.update(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def _settings(part: torch.nn.Module) -> dict[str, Any]:
+    """The public attributes of a part that are plain values, and its configuration if it is a model of diffusers."""
+    values = {**vars(part), "config": getattr(part, "config", None)}
+    return {name: value for name, value in values.items() if not name.startswith("_") and _is_plain(value)}
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether the value, or all that it holds, is a number, a text, a truth value or None."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = vars(value)
+    if isinstance(value, Mapping):
+        value = [*value.keys(), *value.values()]
+    return (
+        all(map(_is_plain, value)) if isinstance(value, list | tuple) else isinstance(value, int | float | str | None)
+    )
 
 
 def content_key(options: str, source: str, reference: str | None) -> str:

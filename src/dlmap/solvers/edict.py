@@ -27,6 +27,6 @@ class EDICT:
         self.moves: list[Move] = []
         for i in range(schedule.num_steps, 0, -1):
             a, b = schedule.ddim(i)
-            first = (schedule.num_steps - i) % 2
+            first = (schedule.grid_steps - i) % 2
             self.moves += [Move(first, a, noise=b, index=i), Move(1 - first, a, noise=b, index=i)]
             self.moves += [Move(0, p, 1 - p), Move(1, p, 1 - p)]

@@ -9,12 +9,20 @@ from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
 
 from dlmap.run.fingerprint import content_key, fingerprint
+from mslique import Calibration
 
 
-def digest(weight: float = 1.0, precision: str = "32-true", class_path: str = "x", **options: Any) -> str:
-    model = torch.nn.Linear(2, 2, dtype=torch.bfloat16)
-    torch.nn.init.constant_(model.weight, weight)
-    torch.nn.init.zeros_(model.bias)
+def digest(
+    weight: float = 1.0,
+    precision: str = "32-true",
+    class_path: str = "x",
+    part: torch.nn.Module | None = None,
+    **options: Any,
+) -> str:
+    layer = torch.nn.Linear(2, 2, dtype=torch.bfloat16)
+    torch.nn.init.constant_(layer.weight, weight)
+    torch.nn.init.zeros_(layer.bias)
+    model = torch.nn.ModuleList([layer] if part is None else [layer, part])
     arguments = Namespace({"output": "a", "report": True, "ascent": Namespace({"iterations": 5}), **options})
     config = Namespace({"model": Namespace({"class_path": class_path, "init_args": arguments})})
     callbacks = [SaveConfigCallback(LightningArgumentParser(), config)]
@@ -38,6 +46,23 @@ def test_what_does_not_change_the_result_does_not_count() -> None:
 )
 def test_what_changes_the_result_counts(change: dict[str, Any]) -> None:
     assert digest() != digest(**change)
+
+
+class Part(torch.nn.Module):
+    """A model with settings of its own files."""
+
+    def __init__(self, **changes: Any) -> None:
+        super().__init__()
+        self.calibration, self.options = Calibration(changes.get("center", 1.0), 2.0), {"steps": (1, 2)}
+        self.divisor, self.config = changes.get("divisor", 2.0), {"shift": changes.get("shift")}
+        self.compute = object()  # not a setting: it is another one in every process
+        self.register_buffer("points", torch.tensor([changes.get("point", 0.0)]), persistent=False)
+
+
+def test_settings_of_the_parts_count() -> None:
+    changes = ({}, {"center": 1.5}, {"divisor": 4.0}, {"shift": 0.1}, {"point": 1.0})
+    found = [digest(part=Part(**change)) for change in changes]
+    assert len(set(found)) == len(changes) and found[0] == digest(part=Part())
 
 
 def test_without_the_command_nothing_is_known() -> None:

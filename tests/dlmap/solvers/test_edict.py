@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch import Tensor
 from toys import schedule, wavy
@@ -38,5 +39,6 @@ def test_mixing_is_the_published_one_at_50_steps() -> None:
     assert EDICT(schedule(50)).mixing == 0.93
 
 
-def test_a_step_of_a_partial_schedule_mixes_as_in_the_whole() -> None:
-    assert EDICT(schedule(20).partial(0.3)).moves == EDICT(schedule(20)).moves[-24:]
+@pytest.mark.parametrize("steps", [6, 13])
+def test_a_step_of_a_partial_schedule_does_as_in_the_whole(steps: int) -> None:
+    assert EDICT(schedule(20).partial(steps / 20)).moves == EDICT(schedule(20)).moves[-4 * steps :]
