@@ -19,6 +19,13 @@ def test_no_import_goes_up() -> None:
     assert floors.upward() == []
 
 
+def test_dlmap_knows_only_what_mslique_offers() -> None:
+    for name, path in floors.modules().items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if name.startswith("dlmap") and isinstance(node, ast.ImportFrom) and not node.level:
+                assert not (node.module or "").startswith("mslique."), name
+
+
 def test_an_import_that_goes_up_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         floors, "imports", lambda: iter([("dlmap.prior", "dlmap.run.module"), ("dlmap.cli", "dlmap.prior")])

@@ -1,4 +1,4 @@
-"""How much memory kept activations take, and how much there is for them."""
+"""How much memory kept activations take, how much there is for them, and whether it ran out."""
 
 from pathlib import Path
 
@@ -14,6 +14,8 @@ SHARE = 0.5
 OVERHEAD = 1.25
 """Gaps between allocations, as a factor; 1.17 was seen with glibc's allocator on tensors of a megabyte [ours]."""
 CGROUP = Path("/sys/fs/cgroup")
+CPU_MESSAGES = ("not enough memory", "can't allocate memory")
+"""In the messages of PyTorch's CPU allocator, which raises a plain RuntimeError."""
 
 
 def kept_bytes(denoise: Denoise, weights: nn.Module, latents: Tensor, i: int) -> int:
@@ -61,3 +63,10 @@ def _limit(group: Path) -> int:
     except FileNotFoundError:
         return 2**63
     return max(int(limit) - taken + int(cached.get("inactive_file", 0)), 0)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the error says that memory ran out, on a GPU or on the CPU."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return any(words in str(error).lower() for words in CPU_MESSAGES)

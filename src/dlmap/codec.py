@@ -1,7 +1,7 @@
 """The autoencoder between images and the latents in which a prior diffuses."""
 
 import torch
-from diffusers import AutoencoderKL, VQModel
+from diffusers import AutoencoderKL, AutoencoderTiny, VQModel
 from torch import Tensor, nn
 
 from .tiles import Tiling, blended
@@ -10,8 +10,9 @@ from .tiles import Tiling, blended
 class Codec(nn.Module):
     """A frozen autoencoder, in tiles where images are larger than one.
 
-    Of an AutoencoderKL the posterior's mean is encoded, not a sample, so that runs repeat. Of a VQModel the latents are
-    taken before their quantisation and decoded without it [ours], so that small moves of them change the image.
+    An AutoencoderKL gives the mean of the posterior, not a sample, so that runs repeat. A VQModel gives its latents
+    before their quantisation, and decodes without it [ours], so that small moves of them change the image. An
+    AutoencoderTiny (TAESD) has no posterior.
 
     Not a bijection: ``decode(encode(x))`` loses what the autoencoder cannot represent.
 
@@ -20,10 +21,10 @@ class Codec(nn.Module):
         channels: of the latents.
     """
 
-    def __init__(self, vae: AutoencoderKL | VQModel, tile: int | None = None) -> None:
+    def __init__(self, vae: AutoencoderKL | AutoencoderTiny | VQModel, tile: int | None = None) -> None:
         super().__init__()
         self.vae = vae.to(memory_format=torch.channels_last).eval().requires_grad_(False)
-        self.scale = float(vae.config.scaling_factor)
+        self.scale, self.shift = float(vae.config.scaling_factor), float(vae.config.get("shift_factor") or 0)
         self.factor = 2 ** (len(vae.config.block_out_channels) - 1)
         self.channels = int(vae.config.latent_channels)
         self.quantised = isinstance(vae, VQModel)
@@ -37,12 +38,13 @@ class Codec(nn.Module):
     def decode(self, latents: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, 3, h * factor, w * factor) float32, clamped to [0, 1]; differentiable."""
         side = self.tile or max(latents.shape[-2:])
-        scaled = (latents / self.scale).to(self.vae.dtype)
+        scaled = (latents / self.scale + self.shift).to(self.vae.dtype)
         return blended(self._decode, scaled, Tiling(side, inputs=1, outputs=self.factor)).clamp(0, 1)
 
     def _encode(self, images: Tensor) -> Tensor:
         encoded = self.vae.encode((2 * images - 1).to(self.vae.dtype))
-        return (encoded.latents if self.quantised else encoded.latent_dist.mode()) * self.scale
+        latents = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
+        return (latents - self.shift) * self.scale
 
     def _decode(self, scaled: Tensor) -> Tensor:
         options = {"force_not_quantize": True} if self.quantised else {}

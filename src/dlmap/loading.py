@@ -24,6 +24,11 @@ def load_pipeline(path: str) -> Any:
         UserError: the folder or id is missing, cannot be reached, holds no such model, or weights that are damaged,
             incomplete or not finite.
     """
+    if Path(path).is_file():
+        raise UserError(
+            f"{path} is a single file: convert it to a diffusers folder once, where there is a network, with diffusers'"
+            f" StableDiffusionPipeline.from_single_file({path!r}).save_pretrained(FOLDER), and give the FOLDER"
+        )
     local = Path(path).is_dir()
     if local and not (Path(path) / "model_index.json").is_file():
         raise UserError(f"{path} holds no model_index.json: give a diffusers model folder, not one of its parts")

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from mslique import UserError, only_weights
 
+from .activations import is_out_of_memory
+
 PROBE_SIDE = 256
 SEED = 0
 KINDS = {"NR": "no-reference", "FR": "full-reference"}
@@ -54,9 +56,9 @@ class PyiqaMetric(nn.Module):
         try:
             with _same_random_numbers(images.device):
                 return torch.cat([self.metric(*row).reshape(1) for row in rows]).to(images.dtype)
-        except torch.OutOfMemoryError:
-            raise
         except (AssertionError, RuntimeError, ValueError) as reason:  # how pyiqa's metrics refuse an image
+            if is_out_of_memory(reason):
+                raise
             size = " x ".join(map(str, images.shape[-2:]))
             raise UserError(f"{self.name} cannot score an image of {size} pixels: {_short(reason)}") from reason
 

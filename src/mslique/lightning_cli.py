@@ -1,7 +1,7 @@
 """The command ``lightning``: ``fit | validate | test | predict`` for both packages, from one YAML file.
 
 LightningCLI in subclass mode: the YAML names the module and the data module, and every option of theirs can be
-overridden on the command line (``--data.folder X``, ``--model.iterations 5``, ``--trainer.devices 4``).
+overridden on the command line (``--data.folder X``, ``--model.ascent.iterations 5``, ``--trainer.devices 4``).
 :mod:`mslique.io.trust` limits what a YAML can name.
 """
 

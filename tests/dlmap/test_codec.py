@@ -1,6 +1,6 @@
 import pytest
 import torch
-from diffusers import AutoencoderKL, VQModel
+from diffusers import AutoencoderKL, AutoencoderTiny, VQModel
 from torch import nn
 from toys import photos, vae
 
@@ -22,6 +22,30 @@ def test_decoding_undoes_the_scale_and_stays_in_range() -> None:
         images = Codec(model).decode(latents)
         torch.testing.assert_close(images, (model.decode(latents / 0.37).sample / 2 + 0.5).clamp(0, 1))
     assert images.shape == (2, 3, 16, 16)
+
+
+def test_a_shift_of_the_latents_is_honoured() -> None:
+    model, plain = vae(), Codec(vae())
+    model.register_to_config(shift_factor=0.5)
+    shifted, images = Codec(model), photos()
+    with torch.no_grad():
+        latents = shifted.encode(images)
+        torch.testing.assert_close(latents, plain.encode(images) - 0.5 * 0.37)
+        torch.testing.assert_close(shifted.decode(latents), plain.decode(plain.encode(images)))
+
+
+def test_a_tiny_autoencoder_has_latents_without_a_posterior() -> None:
+    torch.manual_seed(0)
+    blocks = {"num_encoder_blocks": (1, 1, 1), "num_decoder_blocks": (1, 1, 1)}
+    channels = {"encoder_block_out_channels": (8, 8, 8), "decoder_block_out_channels": (8, 8, 8)}
+    model = AutoencoderTiny(**blocks, **channels, scaling_factor=0.5)
+    codec, images = Codec(model), photos(1, 16, 24)
+    with torch.no_grad():
+        latents = codec.encode(images)
+        torch.testing.assert_close(latents, 0.5 * model.encode(2 * images - 1).latents)
+        decoded = (model.decode(latents / 0.5).sample / 2 + 0.5).clamp(0, 1)
+        torch.testing.assert_close(codec.decode(latents), decoded)
+    assert latents.shape == (1, 4, 4, 6) and decoded.shape == images.shape
 
 
 def test_pixels_come_back_exactly() -> None:

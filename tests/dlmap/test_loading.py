@@ -27,3 +27,9 @@ def test_pickled_weights_are_not_read(tmp_path: Path) -> None:
 def test_an_id_that_cannot_be_reached_says_that_a_folder_will_do() -> None:
     with pytest.raises(UserError, match=r"check the id and the network; .*hf download ID .* is given as its folder"):
         DiffusionPrior.from_pretrained("stable-diffusion-v1-5/stable-diffusion-v1-5")
+
+
+def test_a_single_file_names_its_conversion(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").touch()
+    with pytest.raises(UserError, match=r"is a single file: convert it .*from_single_file\('.*model.safetensors'\)"):
+        DiffusionPrior.from_pretrained(str(tmp_path / "model.safetensors"))

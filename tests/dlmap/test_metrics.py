@@ -60,6 +60,18 @@ def test_an_image_too_small_is_named() -> None:
         PyiqaMetric("ms_ssim", "FR")(photos(1, 50, 60), photos(1, 50, 60))
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: not enough memory")], ids=repr)
+def test_memory_that_ran_out_is_not_the_images_fault(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Tensor) -> Tensor:
+        raise error
+
+    metric = PyiqaMetric("psnr", "FR")
+    monkeypatch.setattr(metric.metric, "forward", fails)
+    with pytest.raises(type(error)) as caught:
+        metric(photos(1), photos(1))
+    assert caught.value is error
+
+
 def test_random_crops_are_the_same_for_every_image_and_call(monkeypatch: pytest.MonkeyPatch) -> None:
     metric = PyiqaMetric("psnr", "FR")
     monkeypatch.setattr(metric.metric, "forward", lambda image: image.mean() + torch.rand(()) + np.random.rand())

@@ -8,10 +8,10 @@ import torch
 
 from mslique import UserError
 
+from ..activations import is_out_of_memory
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-CPU_MESSAGES = ("not enough memory", "can't allocate memory")
-"""In the messages of PyTorch's CPU allocator, which raises a plain RuntimeError."""
 
 
 def _never() -> bool:
@@ -50,7 +50,7 @@ class MemoryGuard:
                 results += work(part)
                 continue
             except (RuntimeError, MemoryError) as reason:  # torch.OutOfMemoryError is a RuntimeError
-                if not _is_out_of_memory(reason):
+                if not is_out_of_memory(reason):
                     raise
             # here, after the except block, nothing refers to the exception, whose frames hold the tensors
             self._make_room(size, len(part))
@@ -78,9 +78,3 @@ class MemoryGuard:
                 "memory does not suffice for this photograph, alone and with the smallest tiles: give it a machine with"
                 " more memory, or make it smaller"
             )
-
-
-def _is_out_of_memory(reason: BaseException) -> bool:
-    if isinstance(reason, torch.OutOfMemoryError | MemoryError):
-        return True
-    return any(words in str(reason).lower() for words in CPU_MESSAGES)

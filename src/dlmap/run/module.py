@@ -78,6 +78,11 @@ class MAPEnhancer(L.LightningModule):
                 "MAPEnhancer takes photographs from dlmap.run.datamodule.PhotoFolderData: give it as --data"
             )
         data.run = self.run
+        if self.trainer.precision not in ("32-true", "16-mixed", "bf16-mixed"):
+            raise UserError(
+                f"--trainer.precision {self.trainer.precision} would round the photographs: leave it out; the network's"
+                " precision is --model.prior.precision"
+            )
         if self.trainer.is_global_zero:  # the process that plans
             self.run.options = fingerprint(self.trainer)
 

@@ -4,7 +4,13 @@ Claim: exactly invertible for any noise prediction; global order 1; 2 network ca
 between the two sequences by p^(-2N).
 Source: Wallace, Gokul, Naik, "EDICT: Exact Diffusion Inversion via Coupled Transformations" (arXiv 2211.12446),
 eqs. 14 and 15 for the steps and their inverse. As in its official implementation, the sequence that moves first
-alternates from step to step, counted from the noise; the mixing always starts with the same one.
+alternates from step to step, counted from the noise; the mixing always starts with the same one. A step is
+
+    x <- a x + b eps(y, i),  y <- a y + b eps(x, i),  x <- p x + (1 - p) y,  y <- p y + (1 - p) x
+
+and its inverse takes the four moves back in the other order (``invert`` in ``reversible.py``):
+
+    y <- (y - (1 - p) x) / p,  x <- (x - (1 - p) y) / p,  y <- (y - b eps(x, i)) / a,  x <- (x - b eps(y, i)) / a.
 """
 
 from ..schedule import Schedule

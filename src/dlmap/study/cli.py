@@ -8,7 +8,7 @@ from typing import Any
 
 from .options import Bounds, Options, Plan
 
-TINY = Path(__file__).parents[3] / "configs" / "dlmap" / "published_tiny.yaml"
+PUBLISHED_TINY = Path(__file__).parents[3] / "configs" / "dlmap" / "published_tiny.yaml"
 MODELS = (
     "[NAME=]mslique:FOLDER, of an MS-LIQE, or [NAME=]pyiqa:METRIC; options follow as ,KEY=VALUE (such as"
     " pyiqa:cnniqa,pretrained_model_path=FILE). Constants that put the models on one scale are fitted to degraded crops"
@@ -68,7 +68,8 @@ def _add_create(steps: Any) -> None:
     create.set_defaults(passes_on=True)
     photos = "photographs (searched recursively)"
     create.add_argument("--data.folder", dest="photos", required=True, metavar="PHOTOS", help=photos)
-    create.add_argument("--config", type=Path, default=TINY, help="YAML file of the enhancement (default: %(default)s)")
+    config = "YAML file of the enhancement (default: %(default)s)"
+    create.add_argument("--config", type=Path, default=PUBLISHED_TINY, help=config)
     contestants = create.add_mutually_exclusive_group(required=True)
     models = (
         "files that hold model.init_args.objective.init_args.quality with all its options, and nothing else; the name"

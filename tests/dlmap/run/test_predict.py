@@ -105,6 +105,8 @@ def test_a_photograph_that_gains_too_little_comes_back_as_it_was(
         ("--model.objective.quality.model=nowhere", "nowhere is neither a folder"),
         ("--model.ascent.momentum=1", "ascent.momentum must be at least 0 and below 1"),
         ("--trainer.inference_mode=true", "--trainer.inference_mode false"),
+        ("--trainer.precision=bf16-true", "--trainer.precision bf16-true would round the photographs"),
+        ("--model.ascent.domain=noise", "ascent.domain must be one of latent, pixel, bands"),
         ("--output=/dev/null", "is a file: give a folder"),
     ],
 )
