@@ -29,8 +29,10 @@ def run_splits(config: str, output: Path, splits: Sequence[int], options: Sequen
         The table (Markdown), also in ``splits.md``; the correlations of every split are in ``splits.csv``.
 
     Raises:
-        UserError: a command failed.
+        UserError: there is no such configuration, or a command failed.
     """
+    if not Path(config).is_file():
+        raise UserError(f"{config} is not a file: give the YAML file of the training")
     for split in splits:
         folder = output / f"split-{split}"
         common = [f"--config={config}", f"--data.split={split}", f"--output={folder}", *options]

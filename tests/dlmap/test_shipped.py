@@ -14,7 +14,7 @@ from mslique import read_image
 DATA = Path(__file__).parents[2] / "data"
 
 
-@pytest.mark.parametrize("num_steps", [20, 50])
+@pytest.mark.parametrize("num_steps", [20, pytest.param(50, marks=pytest.mark.slow)])
 def test_the_round_trip_is_exact(num_steps: int) -> None:
     prior = DiffusionPrior.from_pretrained(str(DATA / "ldm-tiny"), num_steps=num_steps)
     latents = prior.encode(photos(1, 64, 64))
