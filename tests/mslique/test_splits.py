@@ -35,18 +35,32 @@ def lightning(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return calls
 
 
-def test_every_split_is_trained_and_tested_once(lightning: list[list[str]], tmp_path: Path) -> None:
-    text = run_splits("c.yaml", tmp_path, [1, 2, 3], [])
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    (tmp_path / "c.yaml").touch()
+    return str(tmp_path / "c.yaml")
+
+
+def test_every_split_is_trained_and_tested_once(lightning: list[list[str]], config: str, tmp_path: Path) -> None:
+    text = run_splits(config, tmp_path, [1, 2, 3], [])
     assert lightning[:2] == [["fit", "1", "-"], ["test", "1", "epoch=3.ckpt"]] and len(lightning) == 6
     assert "| a | 0.200 (0.150 to 0.250) | 0.500" in text and "| mean | 0.300 (0.250 to 0.350) | 0.600" in text
     assert (tmp_path / "splits.md").read_text() == text
     assert len(list(csv.reader((tmp_path / "splits.csv").open()))) == 7
-    run_splits("c.yaml", tmp_path, [1, 2, 3, 4], [])
+    run_splits(config, tmp_path, [1, 2, 3, 4], [])
     assert lightning[6:] == [["fit", "4", "-"], ["test", "4", "epoch=3.ckpt"]]
 
 
-def test_an_interrupted_split_goes_on_from_its_last_checkpoint(lightning: list[list[str]], tmp_path: Path) -> None:
+def test_an_interrupted_split_goes_on_from_its_last_checkpoint(
+    lightning: list[list[str]], config: str, tmp_path: Path
+) -> None:
     with pytest.raises(UserError, match="goes on from where it stopped"):
-        run_splits("c.yaml", tmp_path, [1], ["--fail=1"])
-    run_splits("c.yaml", tmp_path, [1], [])
+        run_splits(config, tmp_path, [1], ["--fail=1"])
+    run_splits(config, tmp_path, [1], [])
     assert lightning[1:] == [["fit", "1", "last.ckpt"], ["test", "1", "epoch=3.ckpt"]]
+
+
+def test_a_missing_configuration_is_told_before_any_work(lightning: list[list[str]], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="c.yaml is not a file: give the YAML file of the training"):
+        run_splits("c.yaml", tmp_path, [1], [])
+    assert not lightning
