@@ -149,7 +149,7 @@ class DiffusionPrior(nn.Module):
     def _keep(self, noise: Tensor) -> int:
         """Of how many network calls, counted from the data, a gradient with respect to this noise keeps activations.
 
-        None where the calls are tiled: a backward pass computes the tiles again, one at a time.
+        It is 0 where the calls are tiled: a backward pass computes the tiles again, one at a time.
         """
         if self.denoiser.is_tiled(noise[:, 0]):
             return 0

@@ -4,7 +4,7 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,6 @@ from .vocabulary import LEVELS, PRESETS
 if TYPE_CHECKING:
     from .scoring import Score
 
-UNKNOWN = "Not recorded."
-
 
 def main(args: Sequence[str] | None = None) -> int:
     """Exit status: 0, 1 if some image could not be scored, 2 after a mistake in the arguments, shown as a sentence."""
@@ -24,9 +22,8 @@ def main(args: Sequence[str] | None = None) -> int:
     if further and options.run is not _splits:
         _parser().error(f"unrecognized arguments: {' '.join(further)}")
     options.further = further
-    command: Callable[[argparse.Namespace], int] = options.run
     try:
-        return command(options)
+        return int(options.run(options))
     except UserError as mistake:
         sys.stderr.write(f"error: {mistake}\n")
         return 2
@@ -35,7 +32,12 @@ def main(args: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mslique", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (_add_score, _add_export, _add_import, _add_splits):
+        add(commands)
+    return parser
 
+
+def _add_score(commands: Any) -> None:
     score = commands.add_parser("score", help="score photographs from 1 (bad) to 5 (perfect)")
     score.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="images, or folders of images")
     score.add_argument("--model", help="folder, hub id or Lightning checkpoint (default: the one that ships)")
@@ -47,34 +49,33 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--batch-size", type=_positive, default=8, metavar="N", help="default: %(default)s")
     score.set_defaults(run=_score)
 
+
+def _add_export(commands: Any) -> None:
     export = commands.add_parser("export", help="turn a Lightning checkpoint into a folder to share")
     export.add_argument("checkpoint", metavar="CKPT")
     export.add_argument("folder", metavar="FOLDER")
-    export.add_argument("--command", default=UNKNOWN, help="for the model card: how it was trained")
+    export.add_argument("--command", help="for the model card: how it was trained")
     export.add_argument("--data", type=Path, metavar="FILE", help="for the card: Markdown about the training images")
-    export.add_argument("--measured", default=UNKNOWN, help="for the card: results on other images")
-    export.add_argument("--license", default=UNKNOWN, help="for the card: licence of the weights")
+    export.add_argument("--measured", help="for the card: results on other images")
+    export.add_argument("--license", help="for the card: licence of the weights")
     export.add_argument("--softmax-divisor", type=float, metavar="X", help="replace the one used in training")
     export.add_argument("--half", action="store_true", help="store the weights in half precision")
     export.set_defaults(run=_export)
 
+
+def _add_import(commands: Any) -> None:
     convert = commands.add_parser("import", help="turn weights in the layout of OpenAI's CLIP into such a folder")
     convert.add_argument("file", metavar="FILE")
     convert.add_argument("folder", metavar="FOLDER")
     convert.add_argument("--backbone", default="ViT-B-32", help="OpenAI's name (default: %(default)s)")
-    convert.add_argument(
-        "--preset", choices=PRESETS, default="ms-liqe", help="prompts and views of these weights (default: %(default)s)"
-    )
-    convert.add_argument(
-        "--set",
-        type=_setting,
-        action="append",
-        default=[],
-        metavar="NAME=JSON",
-        help="an argument of mslique.MSLIQE, such as softmax_divisor=4 or scales=[1.0]; can be repeated",
-    )
+    preset = "prompts and views of these weights (default: %(default)s)"
+    convert.add_argument("--preset", choices=PRESETS, default="ms-liqe", help=preset)
+    setting = "an argument of mslique.MSLIQE, such as softmax_divisor=4 or scales=[1.0]; can be repeated"
+    convert.add_argument("--set", type=_setting, action="append", default=[], metavar="NAME=JSON", help=setting)
     convert.set_defaults(run=_import)
 
+
+def _add_splits(commands: Any) -> None:
     splits = commands.add_parser(
         "splits",
         help="train and test on several splits of the datasets; median and quartiles of SRCC and PLCC",
@@ -83,10 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     splits.add_argument("config", metavar="CONFIG", help="YAML file of the training")
     splits.add_argument("output", type=Path, metavar="OUT", help="folder for checkpoints, logs, reports and the tables")
-    numbers = list(range(1, 11))
-    splits.add_argument("--splits", type=int, nargs="+", default=numbers, metavar="N", help="default: 1 to 10")
+    splits.add_argument("--splits", type=int, nargs="+", default=[*range(1, 11)], metavar="N", help="default: 1 to 10")
     splits.set_defaults(run=_splits)
-    return parser
 
 
 def _positive(text: str) -> int:
@@ -176,8 +175,9 @@ def _export(options: argparse.Namespace) -> int:
         if not options.data.is_file():
             raise UserError(f"{options.data} is not a file: give a Markdown file about the training images")
         data = options.data.read_text(encoding="utf-8")
-    texts = (options.command, data, options.measured, options.license)
-    export_checkpoint(options.checkpoint, options.folder, *texts, options.softmax_divisor, options.half)
+    texts = {name: text for name in ("command", "measured", "license") if (text := getattr(options, name)) is not None}
+    changes = {"softmax_divisor": options.softmax_divisor, "half": options.half}
+    export_checkpoint(options.checkpoint, options.folder, data=data, **texts, **changes)
     return 0
 
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .clip import Backbone
+from .clip import Backbone, openai_name
 from .io.errors import UserError
 from .io.hub import weights_file
 from .io.trust import check_finite, read_weights
@@ -137,7 +137,7 @@ def _from_hub(tag: str, backbone: Backbone) -> str:
         )
     quick, built = (bool(values.get("quick_gelu")) for values in (config, get_model_config(backbone) or {}))
     if quick != built:  # the weights would fit, and all features would be wrong
-        other = str(backbone).removesuffix("-quickgelu") + ("-quickgelu" if quick else "")
+        other = openai_name(str(backbone)) if quick else str(backbone).removesuffix("-quickgelu")
         raise UserError(
             f"clip_weights {tag!r} were trained {'with' if quick else 'without'} QuickGELU, unlike the backbone"
             f" {backbone}: set backbone: {other}"

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -31,7 +30,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from mslique import DEGRADATIONS, read_image
+from mslique import degrade_by, read_image
 
 from ..run.pictures import png_bytes
 from .definition import Study
@@ -157,11 +156,10 @@ def picture(study: Study, trial: Trial, place: str) -> bytes:
 @lru_cache(maxsize=32)
 def degraded(path: Path) -> bytes:
     """The plainly worse version of a photograph, as PNG; always the same."""
-    pixels = read_image(path).permute(1, 2, 0).numpy()
-    rng = np.random.default_rng(0)
+    image, rng = read_image(path), np.random.default_rng(0)
     for name, severity in PLAINLY_WORSE:
-        pixels = DEGRADATIONS[name](pixels, severity, rng)
-    return png_bytes(torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1))
+        image = degrade_by(name, image, severity, rng)
+    return png_bytes(image)
 
 
 def _policy(page: str) -> str:
