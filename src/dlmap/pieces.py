@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .solvers.reversible import pullback
+from .solvers.reversible import first_derivative, pullback
 from .tiles import spread
 
 Score = Callable[[Tensor], Tensor]
@@ -19,7 +19,7 @@ def mean_over_pieces(score: Score, images: Tensor, side: int) -> Tensor:
     """Mean of ``score`` over pieces of ``side`` x ``side`` pixels (less where the image is smaller).
 
     They are spread evenly from edge to edge and overlap where the sides are no multiples of ``side``. A backward pass
-    computes the pieces again, one at a time.
+    computes the pieces again, one at a time. With ``create_graph=True`` it raises a RuntimeError.
 
     Args:
         images: (B, C, H, W).
@@ -48,6 +48,7 @@ class _Mean(torch.autograd.Function):
         return torch.stack([score(images[place]) for place in places]).mean(dim=0)
 
     @staticmethod
+    @first_derivative
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (images,) = ctx.saved_tensors
         total, pull = torch.zeros_like(images), pullback(lambda piece, _: ctx.score(piece))

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .solvers.reversible import pullback
+from .solvers.reversible import first_derivative, pullback
 
 Function = Callable[[Tensor], Tensor]
 """(B, C, a h, a w) -> (B, D, b h, b w), a and b those of a ``Tiling``."""
@@ -86,6 +86,7 @@ def _raised(centres: Tensor, first: int, side: int, ramp: int) -> Tensor:
 
 def blended(function: Function, x: Tensor, tiling: Tiling) -> Tensor:
     """function(x), from the tiles where x is larger than one. Differentiable: a backward pass computes the tiles again.
+    With ``create_graph=True`` it raises a RuntimeError.
 
     Args:
         x: (B, C, H, W), sides multiples of ``tiling.inputs``.
@@ -129,6 +130,7 @@ class _Blend(torch.autograd.Function):
         return result
 
     @staticmethod
+    @first_derivative
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (x,) = ctx.saved_tensors
         return blended_pullback(ctx.function, x, gradients[0], ctx.tiling)[1], None, None

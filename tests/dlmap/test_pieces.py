@@ -33,3 +33,9 @@ def test_every_pixel_counts() -> None:
     images = torch.rand(1, 3, 33, 50, requires_grad=True)
     mean_over_pieces(lambda piece: piece.sum(dim=(1, 2, 3)), images, 16).backward()
     assert (images.grad > 0).all()
+
+
+def test_second_derivatives_are_refused() -> None:
+    images = torch.rand(1, 3, 8, 16, requires_grad=True)
+    with pytest.raises(RuntimeError, match="leave out create_graph"):
+        torch.autograd.grad(mean_over_pieces(contrast, images, 8).sum(), images, create_graph=True)

@@ -68,3 +68,9 @@ def test_gradients_are_those_of_autograd_through_the_blend(side: int) -> None:
 def test_an_image_alone_is_as_in_a_batch() -> None:
     x, tiling = image(20, 30), Tiling(8, 1, 1)
     assert torch.equal(blended(torch.sin, x, tiling)[1:], blended(torch.sin, x[1:], tiling))
+
+
+def test_second_derivatives_are_refused() -> None:
+    x = image(16, 16).requires_grad_()
+    with pytest.raises(RuntimeError, match="leave out create_graph"):
+        torch.autograd.grad(blended(torch.sin, x, Tiling(4, 1, 1)).sum(), x, create_graph=True)

@@ -6,6 +6,7 @@ recomputes from kept states. Where there is memory, the activations of the last 
 computed again.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -95,6 +96,22 @@ def pullback(denoise: Denoise) -> Pullback:
     return pull
 
 
+def first_derivative(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """A backward pass that refuses ``create_graph=True``, because its result does not depend on the input for autograd.
+
+    ``torch.autograd.function.once_differentiable`` does not do: it lets second derivatives pass, which are wrong, where
+    the cotangent is a constant, as that of a sum is.
+    """
+
+    @functools.wraps(backward)
+    def guarded(ctx: Any, *gradients: Tensor) -> Any:
+        if torch.is_grad_enabled():
+            raise RuntimeError("there are first derivatives only: leave out create_graph=True")
+        return backward(ctx, *gradients)
+
+    return guarded
+
+
 def generate_reversibly(
     noise: Tensor,
     moves: Sequence[Move],
@@ -109,6 +126,9 @@ def generate_reversibly(
         pull: the pullback of ``denoise``; None: autograd's.
         gradient: the precision in which the gradient goes from move to move; None: that of ``noise``.
         keep: of how many network calls, counted from the data, the activations are kept.
+
+    Raises:
+        RuntimeError: in the backward pass, with ``create_graph=True``: there is no second derivative.
     """
     keep = keep if torch.is_grad_enabled() and noise.requires_grad else 0
     result: Tensor = _Reversible.apply(noise, moves, denoise, pull or pullback(denoise), gradient or noise.dtype, keep)
@@ -133,6 +153,7 @@ class _Reversible(torch.autograd.Function):
         return final
 
     @staticmethod
+    @first_derivative
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (final,) = ctx.saved_tensors
         pair = final.clone().unbind(dim=1)

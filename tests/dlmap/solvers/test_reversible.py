@@ -65,6 +65,14 @@ def test_reversible_gradient_is_that_of_plain_autograd(name: str) -> None:
     assert (gradients[0] - gradients[1]).norm() <= 1e-9 * gradients[1].norm()
 
 
+def test_second_derivatives_are_refused() -> None:
+    """The gradient of a sum has a constant cotangent, so that autograd would not notice what it leaves out."""
+    noise = normal(1, 2, 3, 4, 4).requires_grad_()
+    total = generate_reversibly(noise, make_solver("edict", schedule(3)).moves, wavy).sum()
+    with pytest.raises(RuntimeError, match="leave out create_graph"):
+        torch.autograd.grad(total, noise, create_graph=True)
+
+
 @pytest.mark.parametrize("name", ["bdia", "obelm"])
 def test_one_network_call_a_step(name: str) -> None:
     solver = make_solver(name, schedule(9))
