@@ -11,11 +11,11 @@ from typing import Any
 
 import yaml
 
-from mslique import UserError
+from mslique import SHIPPED, UserError
 
 from .study import cli as study
 
-TINY = Path(__file__).parents[2] / "configs" / "dlmap" / "tiny.yaml"
+TINY = SHIPPED / "configs" / "dlmap" / "tiny.yaml"
 
 
 def main(args: Sequence[str] | None = None) -> int:

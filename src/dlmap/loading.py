@@ -8,7 +8,7 @@ import torch
 from diffusers import DiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
 
-from mslique import UserError, check_finite
+from mslique import UserError, check_finite, model_source
 
 UNNEEDED = ("safety_checker", "feature_extractor", "image_encoder")
 NETWORKS = ("unet", "vae", "vqvae", "text_encoder")
@@ -16,14 +16,15 @@ LIBRARIES = ("diffusers", "transformers")
 
 
 def load_pipeline(path: str) -> Any:
-    """The diffusers pipeline of a folder or hub id, read from safetensors alone; it has a U-Net and a scheduler.
+    """The diffusers pipeline of a folder, a prior that ships, or a hub id; it has a U-Net and a scheduler.
 
-    No code that comes with a model is run.
+    Weights are read from safetensors alone. No code that comes with a model is run.
 
     Raises:
         UserError: the folder or id is missing, cannot be reached, holds no such model, or weights that are damaged,
             incomplete or not finite.
     """
+    path = model_source(path)
     if Path(path).is_file():
         raise UserError(
             f"{path} is a single file: convert it to a diffusers folder once, where there is a network, with diffusers'"

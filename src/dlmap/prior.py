@@ -79,7 +79,7 @@ class DiffusionPrior(nn.Module):
         """Load a diffusers folder or hub id: a pixel-space, latent, or Stable Diffusion 1.x or 2.x model.
 
         Args:
-            path: folder or hub id.
+            path: folder, name of a prior that ships (``data/ldm-tiny``), or hub id.
             prompt: for a conditional model; by default the empty one.
             negative_prompt: what guidance leads away from.
             guidance_scale: of classifier-free guidance; None: no guidance, one network call instead of two.

@@ -27,7 +27,8 @@ class MSLIQEQuality(nn.Module):
     would change little else. So the quality of an image larger than ``piece`` is the mean over pieces that cover it.
 
     Args:
-        model: folder or hub id of an exported MS-LIQE, or a Lightning checkpoint (``*.ckpt``).
+        model: folder or hub id of an exported MS-LIQE, the name of one that ships, or a Lightning checkpoint
+            (``*.ckpt``).
         center, scale: of the calibration; None: those of the model's config.json.
         piece: side in pixels of the pieces [ours]; None: that of the model's config.json; 0: every image as a whole.
 

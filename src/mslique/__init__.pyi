@@ -5,8 +5,10 @@ from .data.degradations.unseen import UNSEEN_DEGRADATIONS
 from .fidelity_loss import fidelity_loss
 from .io.decoding import Decoded, decode_image, read_image
 from .io.errors import UserError
+from .io.hub import model_source
 from .io.listing import list_images
 from .io.opening import image_size
+from .io.shipped import SHIPPED
 from .io.trust import check_finite, only_weights, restrict_classes
 from .metric import MSLIQEMetric
 from .model import MSLIQE
@@ -28,6 +30,7 @@ __all__ = [
     "list_images",
     "load_model",
     "make_calibration",
+    "model_source",
     "MSLIQE",
     "MSLIQEMetric",
     "MultiScaleViews",
@@ -37,6 +40,7 @@ __all__ = [
     "reference_quality",
     "register_in_pyiqa",
     "restrict_classes",
+    "SHIPPED",
     "srcc",
     "UNSEEN_DEGRADATIONS",
     "UserError",

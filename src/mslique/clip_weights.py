@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from .clip import Backbone, openai_name
 from .io.errors import UserError
 from .io.hub import weights_file
+from .io.shipped import located
 from .io.trust import check_finite, read_weights
 
 logger = logging.getLogger(__name__)
@@ -98,12 +99,14 @@ def load_clip_weights(clip: Any, source: str, backbone: Backbone) -> None:
     of that network's weights can also fill the tower alone. Its classifier is not used; the text tower does not change.
 
     Args:
-        source: path of the file, or a name such as ``openai``; or the folder of an exported MS-LIQE.
+        source: path of the file, or a name such as ``openai``; or the folder of an exported MS-LIQE, or
+            the name of one that ships.
         backbone: that of ``clip``; a name is needed for weights on the hub.
 
     Raises:
         UserError: neither such a file nor such a name, a hub that cannot be reached, or weights of another backbone.
     """
+    source = located(source)
     if Path(source).is_dir():
         source = weights_file(source)
     elif not Path(source).is_file():

@@ -18,6 +18,7 @@ from lightning import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from .io.errors import UserError
+from .io.shipped import located
 from .io.trust import VARIABLE, only_weights, read_weights, restrict_classes
 
 CHATTER = ("\N{ELECTRIC LIGHT BULB} Tip", "GPU available", "TPU available")
@@ -114,13 +115,22 @@ def _parsed(kind: type[_CLI], args: Sequence[str] | None) -> _CLI:
             subclass_mode_model=True,
             subclass_mode_data=True,
             save_config_kwargs={"overwrite": True},
-            args=list(args) if args is not None else None,
+            args=_located(sys.argv[1:] if args is None else args),
         )
+
+
+def _located(args: Sequence[str]) -> list[str]:
+    """The arguments, each configuration that ships with its path in place of its name."""
+    found = [f"--config={located(a.removeprefix('--config='))}" if a.startswith("--config=") else a for a in args]
+    for k, option in enumerate(found[:-1]):
+        if option in ("-c", "--config"):
+            found[k + 1] = located(found[k + 1])
+    return found
 
 
 def _quieten() -> None:
     """Hide messages of libraries about themselves, so that the user sees the others."""
-    warnings.filterwarnings("ignore", message="LightningCLI's args parameter")  # `dlmap enhance` uses it on purpose
+    warnings.filterwarnings("ignore", message="LightningCLI's args parameter")  # it is used on purpose
     warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")  # within Lightning
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_concerns_the_user)
 

@@ -8,7 +8,7 @@ and text features f_v and t_k:
 Where prompts also name scenes and distortions (LIQE), p_k is the sum over the prompts of level k.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from .clip import PUBLISHED, Backbone, build_clip, image_size, openai_name, toke
 from .clip_weights import load_openai_weights
 from .correlation import make_calibration
 from .io.errors import UserError
-from .io.hub import HUB_OPTIONS, weights_file
+from .io.hub import HUB_OPTIONS, model_source, weights_file
 from .io.trust import check_finite
 from .views import CropRule, MultiScaleViews
 from .vocabulary import LEVELS, PROMPT, quality_prompts
@@ -89,7 +89,7 @@ class MSLIQE(nn.Module, PyTorchModelHubMixin, library_name="mslique", tags=["ima
         self._text_cache: Tensor | None = None
         self.register_load_state_dict_post_hook(_forget_text)
 
-    def forward(self, images: Tensor, views: MultiScaleViews | None = None) -> Tensor:
+    def forward(self, images: Tensor, views: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """(B, 3, H, W) in [0, 1] to scores (B,) in [1, n_levels], float32 or wider, differentiable in the images."""
         return self.score(self.level_probabilities(images, views))
 
@@ -97,7 +97,7 @@ class MSLIQE(nn.Module, PyTorchModelHubMixin, library_name="mslique", tags=["ima
         """Probabilities (B, n_levels) to scores (B,): the expected level."""
         return (probabilities * self.points).sum(dim=-1)  # autocast would round a matrix product to bf16
 
-    def level_probabilities(self, images: Tensor, views: MultiScaleViews | None = None) -> Tensor:
+    def level_probabilities(self, images: Tensor, views: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """(B, 3, H, W) in [0, 1] to (B, n_levels), each row adding up to 1.
 
         ``views`` replaces the model's own views, for instance by fewer random ones in training [ours].
@@ -161,15 +161,15 @@ class MSLIQE(nn.Module, PyTorchModelHubMixin, library_name="mslique", tags=["ima
         """The model, in eval mode, of a folder or hub id with config.json and model.safetensors.
 
         Args:
-            pretrained_model_name_or_path: the folder, or the hub id.
+            pretrained_model_name_or_path: the folder, one that ships (``data/mslique-tiny``), or the hub id.
             options: of huggingface_hub's mixin, such as ``revision`` and ``map_location``.
 
         Raises:
             UserError: neither exists or can be reached, or it holds something else, or weights that are not finite.
         """
-        weights_file(str(pretrained_model_name_or_path), options)  # a clearer error than the mixin's
+        weights_file(source := model_source(pretrained_model_name_or_path), options)  # a clearer error than the mixin's
         try:
-            return super().from_pretrained(pretrained_model_name_or_path, **options)
+            return super().from_pretrained(source, **options)
         except UserError:
             raise
         except Exception as reason:  # a config.json may hold anything

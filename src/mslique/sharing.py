@@ -4,18 +4,19 @@ from pathlib import Path
 from typing import Any
 
 from .io.errors import UserError
+from .io.shipped import SHIPPED
 from .io.trust import check_finite, read_weights
 from .model import MSLIQE
 
 RECORD = "mslique_record"
 PREFIX = "model."
 UNKNOWN = "Not recorded."
-TINY = str(Path(__file__).parents[2] / "data" / "mslique-tiny")
-"""The model that ships with the repository."""
+TINY = str(SHIPPED / "data" / "mslique-tiny")
+"""The quality model that ships."""
 
 
 def load_model(source: str | Path) -> MSLIQE:
-    """The model, in eval mode, of an exported folder, a hub id, or a Lightning checkpoint (``.ckpt``).
+    """The model, in eval mode, of an exported folder, one that ships, a hub id, or a Lightning checkpoint (``.ckpt``).
 
     Raises:
         UserError: there is no such thing, or it holds something else.

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .io.errors import UserError
+from .io.shipped import located
 
 MEASURES = ("srcc", "plcc")
 
@@ -31,6 +32,7 @@ def run_splits(config: str, output: Path, splits: Sequence[int], options: Sequen
     Raises:
         UserError: there is no such configuration, or a command failed.
     """
+    config = located(config)
     if not Path(config).is_file():
         raise UserError(f"{config} is not a file: give the YAML file of the training")
     for split in splits:

@@ -9,7 +9,7 @@ from mslique import UserError
 
 
 def test_missing_and_wrong_folders_say_the_way_out(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nowhere is not a diffusers folder"):
+    with pytest.raises(UserError, match="nowhere is neither a folder or file"):
         DiffusionPrior.from_pretrained(str(tmp_path / "nowhere"))
     with pytest.raises(UserError, match="holds no model_index.json"):
         DiffusionPrior.from_pretrained(str(tmp_path))

@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 
+from mslique import model_source
+
 from ..denoiser import patch_size
 
 # Stable Diffusion's noise schedule
@@ -34,7 +36,7 @@ class PriorTraining(L.LightningModule):
         config: keyword arguments of ``diffusers.UNet2DModel``.
         output: folder that a diffusers pipeline is written to when the training ends.
         learning_rate: peak of the one-cycle schedule of AdamW.
-        initial: folder of a prior whose network the training starts from.
+        initial: folder, name of one that ships, or hub id of a prior whose network the training starts from.
         min_snr: gamma of min-SNR weights, min(SNR, gamma) / (SNR + 1) for v (Hang et al., "Efficient Diffusion Training
             via Min-SNR Weighting Strategy", ICCV 2023, section 3.4); None: all timesteps count alike. The validation
             loss has no weights.
@@ -50,7 +52,10 @@ class PriorTraining(L.LightningModule):
     ) -> None:
         super().__init__()
         self.output, self.learning_rate, self.min_snr = Path(output), learning_rate, min_snr
-        unet = UNet2DModel(**config) if initial is None else UNet2DModel.from_pretrained(initial, subfolder="unet")
+        if initial is None:
+            unet = UNet2DModel(**config)
+        else:
+            unet = UNet2DModel.from_pretrained(model_source(initial), subfolder="unet")
         self.patch = patch_size(unet.config.in_channels, unet.config.out_channels)
         self.unet = unet.to(memory_format=torch.channels_last)
         self.scheduler = DDIMScheduler(prediction_type="v_prediction", **SCHEDULE)

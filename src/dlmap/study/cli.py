@@ -6,9 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mslique import SHIPPED
+
 from .options import Bounds, Options, Plan
 
-PUBLISHED_TINY = Path(__file__).parents[3] / "configs" / "dlmap" / "published_tiny.yaml"
+PUBLISHED_TINY = SHIPPED / "configs" / "dlmap" / "published_tiny.yaml"
 MODELS = (
     "[NAME=]mslique:FOLDER, of an MS-LIQE, or [NAME=]pyiqa:METRIC; options follow as ,KEY=VALUE (such as"
     " pyiqa:cnniqa,pretrained_model_path=FILE). Constants that put the models on one scale are fitted to degraded crops"

@@ -1,14 +1,46 @@
-"""The weights of a shared model: in a local folder, or in a repository on the Hugging Face hub."""
+"""A shared model: in a local folder, among those that ship, or in a repository on the Hugging Face hub."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import constants, hf_hub_download
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
 
 from .errors import UserError
+from .shipped import FOLDERS, located, shipped_models
 
 HUB_OPTIONS = ("revision", "cache_dir", "force_download", "local_files_only", "token")
+
+
+def model_source(name: str | Path) -> str:
+    """Where a model is: a path that exists, the path of one that ships, or ``name`` itself as an id on the hub.
+
+    Args:
+        name: a path, a name as in :func:`~mslique.io.shipped.located`, or an id, OWNER/NAME. A name below ``data`` or
+            ``configs`` is never an id.
+
+    Raises:
+        UserError: it is none of them; the network is not asked.
+    """
+    found = located(name)
+    if os.path.exists(found) or _may_be_an_id(found):
+        return found
+    raise UserError(
+        f"{name} is neither a folder or file, nor a model that ships ({', '.join(shipped_models())}), nor can it be an"
+        " id on the hub (OWNER/NAME): check the path or the name"
+    )
+
+
+def _may_be_an_id(name: str) -> bool:
+    owner, slash, _ = name.partition("/")
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return bool(slash) and owner not in FOLDERS
 
 
 def weights_file(model: str, options: Mapping[str, Any] | None = None) -> str:
