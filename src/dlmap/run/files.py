@@ -1,6 +1,10 @@
-"""Files that are complete or not there at all: bytes, tables and pages."""
+"""Files that are complete or not there at all, also after a power cut: bytes, tables and pages; and lines added to one.
+
+When a function of this module returns, what it wrote is on disk, as far as the operating system can tell.
+"""
 
 import csv
+import errno
 import hashlib
 import json
 import os
@@ -9,23 +13,64 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+NO_SYNC = (errno.EACCES, errno.EINVAL, errno.ENOTSUP)
+"""Where a folder may not be read, or its file system cannot write names at once."""
+
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a hidden file beside ``path``, then rename it to ``path``.
+    """Let ``write`` fill a hidden file beside ``path``; when it is on disk, rename it to ``path``.
 
     Folders that are missing are made. After an error, the old file is still there and the hidden file is gone.
 
     Raises:
         OSError: the file system refuses.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    made = _make_folder(path.parent)
     # the hidden name is a digest, because the name itself may already have the greatest length
     part = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}.part")
     try:
         write(part)
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+    _sync_names(path.parent, *made)
+
+
+def append(path: Path, text: str) -> None:
+    """Add ``text`` to a file; it and its folders are made if they are missing.
+
+    Raises:
+        OSError: the file system refuses. A part of the text may have been added then.
+    """
+    made = [path.parent, *_make_folder(path.parent)] if not path.exists() else []
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    _sync_names(*made)
+
+
+def _make_folder(folder: Path) -> list[Path]:
+    """Make it and those above it; returns the folders that have a new name in them."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return [one.parent for one in missing]
+
+
+def _sync_names(*folders: Path) -> None:
+    """Have the names of new files on disk, on systems where folders can be opened (not on Windows)."""
+    for folder in folders if os.name == "posix" else ():
+        try:
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        except OSError as reason:
+            if reason.errno not in NO_SYNC:
+                raise
 
 
 def write_bytes(path: Path, data: bytes) -> None:

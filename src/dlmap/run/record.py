@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .files import six_digits, write_bytes, write_csv
+from .files import append, six_digits, write_bytes, write_csv
 
 OK, FAILED = "ok", "failed"
 COLUMNS = (
@@ -90,10 +90,8 @@ class Journal:
         return dict(sorted(latest.items()))
 
     def append(self, rank: int, record: Record) -> None:
-        """Add a record to the part of process ``rank``. When this returns, the whole line is in the file."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / f"part-{rank:05d}.jsonl").open("a", encoding="utf-8") as file:
-            file.write(_line(record))
+        """Add a record to the part of process ``rank``. When this returns, the whole line is on disk."""
+        append(self.folder / f"part-{rank:05d}.jsonl", _line(record))
 
     def merge(self) -> list[Record]:
         """Move the parts into the journal, while no process appends. Returns the records of the parts."""

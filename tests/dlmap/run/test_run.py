@@ -90,6 +90,47 @@ def test_a_failure_and_an_early_end_are_said_at_the_end(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "report.html").exists()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="folders cannot be opened")
+def test_after_a_power_cut_no_line_of_the_journal_names_a_file_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is on disk then is what os.fsync was called for, in this order."""
+    calls: list[tuple[str, int, int]] = []
+    sync, move = os.fsync, os.replace
+
+    def noted_sync(handle: int) -> None:
+        calls.append(("content", os.fstat(handle).st_ino, os.fstat(handle).st_size))
+        sync(handle)
+
+    def noted_move(old: Path, new: Path) -> None:
+        calls.append(("name", os.stat(old).st_ino, 0))
+        move(old, new)
+
+    (record,), run = planned(tmp_path / "in", 1), Run(tmp_path / "out" / "below")
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(os, "replace", noted_move)
+    run.begin([[replace(record, output="sub/0.png")]], 0, 1)
+    run.finish(enhanced(replace(record, output="sub/0.png")))
+    run.wait()
+    note = run.journal.folder / "part-00000.jsonl"
+    line = calls.index(("content", note.stat().st_ino, note.stat().st_size))
+    folders = [index for kind, index, _ in calls if kind == "content"]
+    for path in (run.output / "sub" / "0.png", *run.journal.folder.glob("thumbnails/*/*")):
+        content, named = ("content", path.stat().st_ino, path.stat().st_size), ("name", path.stat().st_ino, 0)
+        assert calls.index(content) < calls.index(named) < line
+        last = max(k for k, call in enumerate(calls[:line]) if call[:2] == ("content", path.parent.stat().st_ino))
+        assert calls.index(named) < last  # the new name is in the folder
+    for folder in (tmp_path, tmp_path / "out", run.output, run.journal.folder):
+        assert folder.stat().st_ino in folders  # each of them has a new name in it
+    monkeypatch.undo()
+    calls.clear()
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(Path, "unlink", lambda path, **_: calls.append(("gone", path.name.startswith("part-"), 0)))
+    run.journal.merge()
+    journal = run.journal.path.stat()
+    assert calls.index(("content", journal.st_ino, journal.st_size)) < calls.index(("gone", True, 0))
+
+
 def test_the_output_must_be_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="is a file: give a folder"):
