@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
-SHIPPED = PACKAGE / "shipped" if (PACKAGE / "shipped").is_dir() else PACKAGE.parents[1]
+SHIPPED = PACKAGE / "shipped" if (PACKAGE / "shipped" / "data").is_dir() else PACKAGE.parents[1]
 """The folder that holds ``data`` and ``configs``: inside the installed package, or the root of the repository."""
 FOLDERS = ("data", "configs")
 
