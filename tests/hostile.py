@@ -28,20 +28,20 @@ SOURCES = {".png": "PNG", ".jpg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".jp2
 ENCODED = {suffix: encoded(kind) for suffix, kind in SOURCES.items()}
 
 
-def png(width: int, height: int, pixels: bytes, further: bytes = b"", depth: int = 8) -> bytes:
-    """A PNG of RGB that claims any size; ``further`` chunks come before the pixels."""
-    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0))
-    return PNG + header + further + _chunk(b"IDAT", zlib.compress(pixels)) + _chunk(b"IEND", b"")
+def png(width: int, height: int, pixels: bytes, further: bytes = b"", depth: int = 8, colour: int = 2) -> bytes:
+    """A PNG of RGB (``colour`` 0: of grey) that claims any size; ``further`` chunks come before the pixels."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+    return PNG + header + further + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
+def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def _truncated(rng: Rng, k: int) -> tuple[str, bytes]:
-    """Cut off in kilobyte k, or in the last one but some bytes; every format has its turn."""
+    """Cut off in kilobyte k, or 1000 bytes before the end; every format has its turn."""
     suffix, data = list(ENCODED.items())[k % len(ENCODED)]
-    return suffix, data[: min(1024 * (k // len(ENCODED)) + int(rng.integers(1, 1024)), len(data) - 200)]
+    return suffix, data[: min(1024 * (k // len(ENCODED)) + int(rng.integers(1, 1024)), len(data) - 1000)]
 
 
 def _random(rng: Rng, k: int) -> tuple[str, bytes]:
@@ -75,9 +75,10 @@ def _of_a_size_that_no_file_holds(rng: Rng, k: int) -> tuple[str, bytes]:
 BOMB = zlib.compress(bytes(100_000_000), 9)
 
 
-def _of_metadata_that_explode(rng: Rng, k: int) -> tuple[str, bytes]:
-    kind, head = [(b"iCCP", b"x\0\0"), (b"zTXt", b"x\0\0"), (b"iTXt", b"x\0\1\0\0\0")][k % 3]
-    return ".png", png(4, 4, bytes(52), _chunk(kind, head + BOMB))
+def png_that_explodes(kind: bytes) -> bytes:
+    """A small PNG with 100 MB of metadata: b"iCCP", b"zTXt" or b"iTXt"."""
+    head = b"x\0\1\0\0\0" if kind == b"iTXt" else b"x\0\0"
+    return png(4, 4, bytes(52), chunk(kind, head + BOMB))
 
 
 def _not_finite(rng: Rng, k: int) -> tuple[str, bytes]:
@@ -94,7 +95,7 @@ def _empty(rng: Rng, k: int) -> tuple[str, bytes]:
 
 KINDS: list[Callable[[Rng, int], tuple[str, bytes]]] = [
     _truncated, _random, _truncated, _random_after_a_true_beginning, _truncated, _of_another_kind, _truncated,
-    _of_a_size_that_no_file_holds, _not_finite, _truncated, _of_metadata_that_explode, _empty,
+    _of_a_size_that_no_file_holds, _not_finite, _truncated, _empty,
 ]  # fmt: skip
 LINKS = {"loop.png": "loop.png", "round.png": "about.png", "about.png": "round.png", "gone.jpg": "nowhere.jpg"}
 LINKS |= {"endless.png": "/dev/zero"}
@@ -150,7 +151,12 @@ def write_odd(folder: Path) -> dict[str, str]:
     for name, (picture, options) in pictures.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         picture.save(folder / name, **options)
+    others = {f"{kind.decode()} explodes.png": png_that_explodes(kind) for kind in (b"iCCP", b"zTXt", b"iTXt")}
+    others["without its end.jpg"] = ENCODED[".jpg"][:-2]
+    for name, data in others.items():
+        (folder / name).write_bytes(data)
     notes = dict.fromkeys(pictures, "")
+    notes |= dict.fromkeys(others, "very large metadata were ignored") | {"without its end.jpg": "its end is missing"}
     notes |= dict.fromkeys(["animated.webp", "animated.png", "animated gif.png"], "only the first of 2 frames")
     notes |= {"broken profile.jpg": "ICC profile is damaged", "broken exif.png": "EXIF is damaged"}
     return notes | {"float above white.tif": "where white is 1, were clipped"}

@@ -1,22 +1,23 @@
 """Reading photographs: any Pillow mode or bit depth to an upright sRGB tensor."""
 
-import io
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageFile, ImageOps
 from torch import Tensor
 
-from .errors import UserError
+from .mending import load
 from .opening import opened_image
+from .samples import alpha, check, grey_to_srgb, grey_values, to_srgb
 
 COLOUR_SPACE, SRGB = 0xA001, 1
 DESCRIPTIVE = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x4746, 0x8298)
 """EXIF tags of the picture, not of its storage: description, make, model, software, date, artist, rating, copyright."""
 CAPTURE, POSITION = 0x8769, 0x8825
+BAD_PROFILE = "its ICC profile is damaged or of another kind and was ignored ({})"
 
 
 @dataclass(frozen=True)
@@ -61,68 +62,57 @@ def decode_image(path: str | Path) -> Decoded:
         UserError: the file cannot be read or decoded, is of no kind in :data:`mslique.io.opening.FORMATS`, holds
             values that are not finite, or claims more pixels than that module allows.
     """
-    try:
-        with opened_image(path) as file:
-            frames = 1 if file.format == "MPO" else getattr(file, "n_frames", 1)  # MPO: previews of the same photo
-            decoded = _decoded(file)
-    except Exception as reason:  # Pillow's decoders raise many kinds, which all mean the same to the caller
-        raise UserError(f"{path} cannot be decoded as an image ({type(reason).__name__}: {reason})") from reason
-    if frames > 1:
-        sentence = f"only the first of {frames} frames is used"
-        decoded = replace(decoded, note=_joined(decoded.note, sentence))
+    with opened_image(path) as (file, notes):
+        frames = 1 if file.format == "MPO" else getattr(file, "n_frames", 1)  # MPO: previews of the same photo
+        if frames > 1:
+            notes.append(f"only the first of {frames} frames is used")
+        decoded = _decoded(file, notes)
     if decoded.note:
         warnings.warn(f"{path}: {decoded.note}", stacklevel=2)
     return decoded
 
 
-def _decoded(file: Image.Image) -> Decoded:
-    file.load()
-    exif, note = _turned_upright(file)
-    xmp = file.info.get("xmp", b"")
-    if file.mode.startswith(("I", "F")):  # 16-bit and 32-bit grey: Pillow would clip these to 8 bits
-        values, clipped = _grey_values(file)
-        return Decoded(values.expand(3, -1, -1).contiguous(), None, True, _joined(note, clipped), exif, xmp)
-    alpha = None
-    if file.has_transparency_data:
-        alpha = torch.from_numpy(np.array(file.convert("RGBA").getchannel("A"))).float().div_(255)
-    grey = file.mode in ("1", "L", "LA")
-    colours = file if file.mode in ("L", "RGB", "CMYK") else file.convert("L" if grey else "RGB")
-    try:
-        colours = _to_srgb(colours, file.info.get("icc_profile"))
-    except (ImageCms.PyCMSError, OSError) as reason:
-        note = _joined(note, f"its ICC profile is damaged or of another kind and was ignored ({reason})")
-    image = torch.from_numpy(np.array(colours.convert("RGB"))).permute(2, 0, 1).float().div_(255)
+def _decoded(file: ImageFile.ImageFile, notes: list[str]) -> Decoded:
+    check(file)
+    load(file, notes)
+    exif, xmp = _turned_upright(file, notes), file.info.get("xmp", b"")
+    picture = file.convert("LA") if file.mode == "La" else file  # La: multiplied by alpha
+    clear = alpha(picture)
+    grey = picture.mode in ("1", "L", "LA") or picture.mode.startswith(("I", "F"))
+    image = (_grey if grey else _colours)(picture, notes)
     grey = grey or (torch.equal(image[0], image[1]) and torch.equal(image[0], image[2]))
-    return Decoded(image, alpha, grey, note, exif, xmp)
+    return Decoded(image, clear, grey, "; ".join(notes), exif, xmp)
 
 
-def _grey_values(file: Image.Image) -> tuple[Tensor, str]:
-    """(H, W) in [0, 1], and a note of what was clipped. White is 65535 in 16-bit and 32-bit integers, 1 in floats."""
-    values = torch.from_numpy(np.asarray(file).astype(np.float32))
-    if not values.isfinite().all():
-        raise UserError("it holds values that are not finite")
-    values = values / 65535.0 if file.mode.startswith("I") else values
-    low, high = (bound.item() for bound in values.aminmax())
-    note = "" if low >= 0 and high <= 1 else f"its values, {low:.3g} to {high:.3g} where white is 1, were clipped"
-    return values.clamp_(0, 1), note
+def _grey(picture: Image.Image, notes: list[str]) -> Tensor:
+    # more than 8 bits: Pillow would clip them
+    values, clipped = grey_values(picture.convert("L") if picture.mode in ("1", "LA") else picture)
+    notes += [clipped] if clipped else []
+    try:
+        values = grey_to_srgb(values, picture.info.get("icc_profile"))
+    except (ImageCms.PyCMSError, OSError) as reason:
+        notes.append(BAD_PROFILE.format(reason))
+    return values.expand(3, -1, -1).contiguous()
 
 
-def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    if not profile:
-        return image
-    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-    converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    return image if converted is None else converted
+def _colours(picture: Image.Image, notes: list[str]) -> Tensor:
+    colours = picture if picture.mode in ("RGB", "CMYK", "LAB") else picture.convert("RGB")
+    try:
+        colours = to_srgb(colours, picture.info.get("icc_profile"))
+    except (ImageCms.PyCMSError, OSError) as reason:
+        notes.append(BAD_PROFILE.format(reason))
+    return torch.from_numpy(np.array(colours.convert("RGB"))).permute(2, 0, 1).float().div_(255)
 
 
-def _turned_upright(file: Image.Image) -> tuple[bytes, str]:
-    """Apply the EXIF orientation in place. Returns the EXIF to keep, and a note if it is damaged."""
+def _turned_upright(file: Image.Image, notes: list[str]) -> bytes:
+    """Apply the EXIF orientation in place. Returns the EXIF to keep; a note says if it is damaged."""
     try:
         exif = _exif(file)
         ImageOps.exif_transpose(file, in_place=True)
     except Exception as reason:  # Pillow's reader of EXIF raises many kinds
-        return b"", f"its EXIF is damaged and was ignored ({reason})"
-    return exif, ""
+        notes.append(f"its EXIF is damaged and was ignored ({reason})")
+        return b""
+    return exif
 
 
 def _exif(file: Image.Image) -> bytes:
@@ -137,7 +127,3 @@ def _exif(file: Image.Image) -> bytes:
     if position := old.get_ifd(POSITION):
         kept[POSITION] = position
     return kept.tobytes() if len(kept) else b""
-
-
-def _joined(*notes: str) -> str:
-    return "; ".join(filter(None, notes))

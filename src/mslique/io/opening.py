@@ -5,12 +5,14 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 from .errors import UserError
+from .mending import without_bad_chunks
 
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "JPEG2000", "GIF")
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "JPEG2000", "GIF", "AVIF")
 """The content decides, not the name. Pillow has further decoders, one of which runs another program."""
 MAX_PIXELS = 300_000_000
 """A larger file is refused, since a few bytes can claim any size. The largest cameras have fewer pixels."""
@@ -24,38 +26,53 @@ def image_size(path: str | Path) -> tuple[int, int]:
     Raises:
         UserError: the file cannot be read, or is refused because of its header.
     """
-    try:
-        with opened_image(path) as file:
-            return file.size
-    except Exception as reason:  # Pillow's decoders raise many kinds, which all mean the same to the caller
-        raise UserError(f"{path} cannot be decoded as an image ({type(reason).__name__}: {reason})") from reason
+    with opened_image(path) as (file, _):
+        return file.size
 
 
 @contextmanager
-def opened_image(path: str | Path) -> Iterator[Image.Image]:
-    """The file as Pillow opens it; its pixels are not decoded yet.
+def opened_image(path: str | Path) -> Iterator[tuple[ImageFile.ImageFile, list[str]]]:
+    """The file as Pillow opens it, its pixels not decoded yet, and notes of what was ignored.
+
+    Any number of threads may open and decode files at once: no option of the whole process is changed.
 
     Raises:
-        UserError: it is no regular file, or has more pixels than MAX_PIXELS or than its length allows.
-        Exception: of any kind that Pillow's decoders raise.
+        UserError: it is no regular file, is of none of FORMATS, has more pixels than MAX_PIXELS or than its length
+            allows, or the block that uses it has raised an error. The message names the file.
     """
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
-        raise UserError("it is not a regular file")
-    with _any_size(), Image.open(path, formats=FORMATS) as file:
-        pixels = file.width * file.height
-        if pixels > MAX_PIXELS:
-            raise UserError(f"{file.width} x {file.height} pixels are more than {MAX_PIXELS:,}")
-        if pixels > LARGE and pixels > MOST_PIXELS_A_BYTE * status.st_size:
-            raise UserError(f"{file.width} x {file.height} pixels in {status.st_size:,} bytes are no photograph")
-        yield file
-
-
-@contextmanager
-def _any_size() -> Iterator[None]:
-    """Switch off Pillow's own limit, which refuses photographs of 180 megapixels; MAX_PIXELS replaces it."""
-    bound, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = bound
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
+            raise UserError("it is not a regular file")
+        notes: list[str] = []
+        with open(path, "rb") as stream, _identified(stream, notes) as file:
+            pixels = file.width * file.height
+            if pixels > MAX_PIXELS:
+                raise UserError(f"{file.width} x {file.height} pixels are more than {MAX_PIXELS:,}")
+            if pixels > LARGE and pixels > MOST_PIXELS_A_BYTE * status.st_size:
+                raise UserError(f"{file.width} x {file.height} pixels in {status.st_size:,} bytes are no photograph")
+            yield file, notes
+    except Exception as reason:  # Pillow's decoders raise many kinds, which all mean the same to the caller
+        kind = "" if isinstance(reason, UserError) else f"{type(reason).__name__}: "
+        raise UserError(
+            f"{path} cannot be decoded as an image ({kind}{reason}):"
+            " save it anew, as PNG or JPEG, with a program that opens it, or leave it out"
+        ) from reason
+
+
+def _identified(stream: BinaryIO, notes: list[str]) -> ImageFile.ImageFile:
+    """What Image.open does, without its limit of pixels, which is an option of the whole process, and without mmap."""
+    Image.init()
+    start = stream.read(16)
+    for kind in FORMATS:
+        factory, accept = Image.OPEN[kind]
+        if accept is None or (accepted := accept(start)) is True:
+            whole = without_bad_chunks(stream, notes) if kind == "PNG" else stream
+            whole.seek(0)
+            try:
+                return factory(whole, "")
+            except SyntaxError as reason:  # so Pillow says that a plugin does not read a file
+                raise UserError(f"its kind of {kind} is not read, or it is damaged: {reason}") from reason
+        if isinstance(accepted, str):
+            raise UserError(accepted)  # a format that this Pillow was built without
+    raise UserError(f"it is none of {', '.join(FORMATS)}" if start else "it is empty")

@@ -16,7 +16,7 @@ from .decoding import read_image
 from .errors import UserError
 
 logger = logging.getLogger(__name__)
-VERSION = 1
+VERSION = 2
 """Raise it when :func:`decoded` gives other pixels. The versions of Pillow and torch are part of the key anyway."""
 
 

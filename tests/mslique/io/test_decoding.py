@@ -1,11 +1,17 @@
+import io
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageCms
+from hostile import chunk, png
+from PIL import Image, ImageCms, ImageFile
 
-from mslique import UserError, decode_image, list_images, read_image
+from mslique import UserError, decode_image, image_size, list_images, read_image
 from mslique.io import opening
 
 
@@ -159,12 +165,86 @@ def test_what_is_no_image_is_named(content: bytes, tmp_path: Path) -> None:
         read_image(tmp_path / "x.png")
 
 
-def test_a_truncated_photo_is_refused(tmp_path: Path) -> None:
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(tmp_path / "x.jpg")
+@pytest.mark.parametrize("options", [{}, {"subsampling": 0}, {"progressive": True}, {"mode": "L"}, {"mode": "CMYK"}])
+def test_a_jpeg_without_its_end_is_read_and_one_that_is_cut_is_refused(options: dict[str, Any], tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    picture = Image.fromarray(pixels).resize((128, 128), Image.Resampling.BICUBIC).convert(options.pop("mode", "RGB"))
+    thumbnail = io.BytesIO()
+    picture.convert("RGB").resize((32, 32)).save(thumbnail, "JPEG")
+    path = tmp_path / "x.jpg"
+    picture.save(path, quality=90, exif=b"Exif\0\0MM" + thumbnail.getvalue(), **options)
+    data, whole = path.read_bytes(), read_image(path)
+    for missing in (2, 5, len(data) // 200):
+        path.write_bytes(data[:-missing])
+        with pytest.warns(UserWarning, match=r"x.jpg: .*its end is missing"):
+            decoded = decode_image(path)
+        different = (decoded.image - whole).abs().amax(0) > 2 / 255
+        assert different.float().mean() <= (0.02 if missing > 5 else 0.01)
+    for share in (0.1, 0.5, 0.9):  # of the pixels, without the thumbnail
+        path.write_bytes(data[: -int((len(data) - len(thumbnail.getvalue())) * (1 - 0.9 * share))])
+        with pytest.raises(
+            UserError, match=r"x.jpg cannot be decoded .*(it is cut off, .* missing: copy it again|Error)"
+        ):
+            decode_image(path)
+    assert not ImageFile.LOAD_TRUNCATED_IMAGES
+
+
+def test_how_much_is_missing_is_said(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "x.jpg")
     data = (tmp_path / "x.jpg").read_bytes()
-    (tmp_path / "x.jpg").write_bytes(data[: len(data) // 2])
-    with pytest.raises(UserError, match="truncated"):
+    (tmp_path / "x.jpg").write_bytes(data[: len(data) - (len(data) - data.index(b"\xff\xda")) // 2])
+    with pytest.raises(UserError, match="(4[5-9]|5[0-5])% of its pixels are missing"):
         read_image(tmp_path / "x.jpg")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "BMP"])
+def test_other_truncated_photos_are_refused(kind: str, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "x", kind)
+    data = (tmp_path / "x").read_bytes()
+    (tmp_path / "x").write_bytes(data[: len(data) // 2])
+    with pytest.raises(UserError, match="x cannot be decoded .*: save it anew"):
+        read_image(tmp_path / "x")
+
+
+def test_metadata_that_are_too_large_or_damaged_do_not_cost_the_picture(tmp_path: Path) -> None:
+    """Neither before nor after the pixels; what is sound is kept."""
+    path, pixels, xmp = tmp_path / "x.png", b"\0" + bytes(range(12)), b"<x/>"
+    text = b"x\0\0" + zlib.compress(bytes(2 << 20))
+    sound = chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)
+    broken = chunk(b"gAMA", bytes(4))[:-1] + b"?"
+    for first, last in ((chunk(b"zTXt", text), b""), (b"", chunk(b"zTXt", text)), (broken, broken)):
+        data = png(4, 1, pixels, sound + first)
+        path.write_bytes(data[:-12] + last + data[-12:])
+        kind = "gAMA" if first == broken else "zTXt"
+        with pytest.warns(UserWarning, match=rf"x.png: damaged or very large metadata were ignored \({kind}\)"):
+            decoded = decode_image(path)
+        assert decoded.image.mul(255).round().permute(1, 2, 0).flatten().tolist() == list(range(12))
+        assert decoded.xmp == xmp and image_size(path) == (4, 1)
+
+
+def test_photographs_that_are_read_at_once_leave_the_options_of_pillow_alone(tmp_path: Path) -> None:
+    """Whichever is closed first, and however many threads there are."""
+    bound = Image.MAX_IMAGE_PIXELS
+    paths = [tmp_path / f"{k}.png" for k in range(8)]
+    for k, path in enumerate(paths):
+        Image.new("RGB", (64, 64), (k, 0, 0)).save(path)
+    first, second = ExitStack(), ExitStack()
+    for stack, path in ((first, paths[0]), (second, paths[1])):
+        stack.enter_context(opening.opened_image(path))
+    first.close()
+    second.close()
+    seen = {(Image.MAX_IMAGE_PIXELS, False)}
+
+    def read(path: Path) -> int:
+        red = round(read_image(path)[0].max().item() * 255)
+        seen.add((Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES))
+        return red
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(read, paths * 10)) == list(range(8)) * 10
+    assert seen == {(bound, False)}
 
 
 def test_listing_is_sorted_and_recursive(tmp_path: Path) -> None:
