@@ -9,6 +9,7 @@ from .io.hub import model_source
 from .io.listing import list_images
 from .io.opening import image_size
 from .io.shipped import SHIPPED
+from .io.tables import decimal_number, table_rows
 from .io.trust import check_finite, only_weights, restrict_classes
 from .metric import MSLIQEMetric
 from .model import MSLIQE
@@ -19,6 +20,7 @@ from .views import MultiScaleViews
 __all__ = [
     "Calibration",
     "check_finite",
+    "decimal_number",
     "decode_image",
     "Decoded",
     "DEGRADATIONS",
@@ -42,6 +44,7 @@ __all__ = [
     "restrict_classes",
     "SHIPPED",
     "srcc",
+    "table_rows",
     "UNSEEN_DEGRADATIONS",
     "UserError",
 ]
