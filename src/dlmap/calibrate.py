@@ -1,6 +1,5 @@
 """``dlmap calibrate``: the constants that put the scores of a quality model on a scale of 0 to 100."""
 
-import csv
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from mslique import (
     Calibration,
     UserError,
+    decimal_number,
     degrade,
     fit_calibration,
     image_size,
@@ -23,6 +23,7 @@ from mslique import (
     read_image,
     reference_quality,
     srcc,
+    table_rows,
 )
 
 from .quality import RawScore
@@ -113,7 +114,7 @@ def fit(model: Callable[[Tensor], Tensor], samples: Iterable[Labelled]) -> Fit:
 
 
 def labelled(folder: Path, table: Path, low: float, high: float, lower_is_better: bool) -> Iterator[Labelled]:
-    """The images of a CSV file of path (relative to the folder) and label; a header may stand above.
+    """The images of a table (CSV) of path (relative to the folder) and label; a header may stand above.
 
     Args:
         low, high: ends of the scale of the labels, which becomes 0 to 100.
@@ -123,15 +124,16 @@ def labelled(folder: Path, table: Path, low: float, high: float, lower_is_better
     """
     if not high > low:
         raise UserError(f"the scale of the labels must rise, got {low} to {high}")
-    for number, row in enumerate(_rows(table), start=1):
+    rows = table_rows(table)
+    for line, row in rows:
         try:
-            name, label = row[0], float(row[1])
+            name, label = row[0], decimal_number(row[1])
         except (IndexError, ValueError):
-            if number == 1:
+            if line == rows[0][0]:
                 continue  # the header
-            raise UserError(f"{table}, line {number}: expected path,label, got {','.join(row)}") from None
+            raise UserError(f"{table}, line {line}: expected path,label, got {','.join(row)}") from None
         if not low <= label <= high:
-            raise UserError(f"{table}, line {number}: label {label} is outside {low} to {high}: give --range")
+            raise UserError(f"{table}, line {line}: label {label} is outside {low} to {high}: give --range")
         share = (label - low) / (high - low)
         yield Labelled(read_image(folder / name), 100 * (1 - share if lower_is_better else share))
 
@@ -157,11 +159,3 @@ def degraded(folder: Path, count: int) -> Iterator[Labelled]:
         clean = photo[:, top : top + SIDE, left : left + SIDE]
         image = degrade(clean, rng)
         yield Labelled(image, reference_quality(image[None], clean[None]).item())
-
-
-def _rows(table: Path) -> list[list[str]]:
-    try:
-        with table.open(newline="", encoding="utf-8") as file:
-            return list(csv.reader(file))
-    except (OSError, UnicodeDecodeError) as reason:
-        raise UserError(f"{table} cannot be read as a table of path,label: {reason}") from reason

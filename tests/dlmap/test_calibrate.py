@@ -49,6 +49,15 @@ def test_constants_come_back_from_labels_made_with_them(folder: Path, capsys: py
     assert (quality.calibration.center, quality.calibration.scale) == pytest.approx((3.1, 0.2), abs=1e-4)
 
 
+def test_labels_of_a_spreadsheet_are_read(folder: Path) -> None:
+    table = Path(labels(folder, 3.1, 0.2))
+    expected = list(calibrate.labelled(folder / "images", table, 1, 5, lower_is_better=False))
+    text = "".join(f"{line};;\r\n" for line in table.read_text().replace(",", ";").split())
+    table.write_bytes(text.replace(".", ",").replace(",png", ".png").encode("utf-16"))
+    found = list(calibrate.labelled(folder / "images", table, 1, 5, lower_is_better=False))
+    assert len(found) == 10 and [f.label for f in found] == [e.label for e in expected]
+
+
 def test_the_direction_of_the_labels_matters(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["calibrate", str(folder / "images"), "--quality", str(folder / "model"), "--range", "1", "5"]
     table = labels(folder, 3.1, 0.2, sign=-1)

@@ -1,6 +1,5 @@
 """Trials: how they are drawn, and their answers as values and as csv."""
 
-import csv
 import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from mslique import UserError
+from mslique import UserError, decimal_number, table_rows
 
 from ..run.files import write_csv
 from .options import Plan
@@ -56,34 +55,36 @@ def write_answers(path: Path, answers: Iterable[Answer]) -> None:
 
 
 def read_answers(path: Path) -> list[Answer]:
-    """Read a csv with the columns observer, photo, left, right and choice; kind, seconds and time may be missing.
+    """Read a table with the columns observer, photo, left, right and choice; kind, seconds and time may be missing.
 
-    ``choice`` is "left", "right", or the name of the chosen contestant. Anything wrong raises a UserError.
+    ``choice`` is "left", "right", or the name of the chosen contestant. Capitals in the names of columns, in kinds and
+    sides do not matter. Anything wrong raises a UserError.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file)
-            missing = [name for name in REQUIRED if name not in (table.fieldnames or ())]
-            if missing:
-                raise UserError(f"{path} has no column {', '.join(missing)}: it needs {', '.join(REQUIRED)}")
-            return [_answer(path, table.line_num, row) for row in table]
-    except (OSError, UnicodeDecodeError, csv.Error) as reason:
-        raise UserError(f"{path} cannot be read as a table of answers: {reason}") from reason
+    (_, header), *rows = table_rows(path)
+    columns = [name.casefold() for name in header]
+    if missing := [name for name in REQUIRED if name not in columns]:
+        raise UserError(f"{path} has no column {', '.join(missing)}: it needs {', '.join(REQUIRED)}")
+    if double := [name for name in COLUMNS if columns.count(name) > 1]:
+        raise UserError(f"{path} has several columns {', '.join(double)}: leave one of them")
+    return [_answer(f"{path}, line {line}", columns, cells) for line, cells in rows]
 
 
-def _answer(path: Path, line: int, row: dict[str, str]) -> Answer:
+def _answer(place: str, columns: Sequence[str], cells: Sequence[str]) -> Answer:
+    row = dict.fromkeys(COLUMNS, "") | dict(zip(columns, cells, strict=False))
     # a contestant may be called "left", so "left" as a choice is always the side
-    choice = {row["left"]: "left", row["right"]: "right", "left": "left", "right": "right"}.get(row["choice"])
-    values: dict[str, Any] = {"kind": row.get("kind") or "pair", "time": row.get("time") or "", "choice": choice}
+    sides = {"left": "left", "right": "right"}
+    choice = ({row["left"]: "left", row["right"]: "right"} | sides).get(row["choice"])
+    choice = choice or sides.get(row["choice"].casefold())
+    values: dict[str, Any] = {"kind": row["kind"].casefold() or "pair", "time": row["time"], "choice": choice}
     try:
-        values["seconds"] = seconds = float(row["seconds"]) if row.get("seconds") else None
-        valid = values["kind"] in get_args(Kind) and row["left"] != row["right"] and math.isfinite(seconds or 0)
-        if not valid or not choice or not all(row[name] for name in REQUIRED):
+        values["seconds"] = seconds = decimal_number(row["seconds"]) if row["seconds"] else None
+        valid = values["kind"] in get_args(Kind) and row["left"] != row["right"] and 0 <= (seconds or 0) < math.inf
+        if not valid or not choice or not all(row[name] for name in REQUIRED) or any(cells[len(columns) :]):
             raise ValueError
     except ValueError:
         raise UserError(
-            f"{path}, line {line}: expected observer, photo, two different contestants, left or right or one of them as"
-            f" the choice, a number or nothing as seconds, got {','.join(str(value) for value in row.values())}"
+            f"{place}: expected observer, photo, two different contestants, left or right or one of them as the choice,"
+            f" a number or nothing as seconds, got {', '.join(cells)}"
         ) from None
     return Answer(**{name: row[name] for name in REQUIRED} | values)
 

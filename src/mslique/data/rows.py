@@ -1,12 +1,11 @@
 """The rows of label files. Errors name the file and the line."""
 
-import csv
-import io
 import math
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..io.errors import UserError
+from ..io.tables import decimal_number, table_rows
 from .parts import PARTS, Label
 
 
@@ -19,10 +18,12 @@ class Row:
     cells: list[str]
 
     def position(self, name: str) -> int:
-        """Where the column ``name`` is, if this row is the header."""
-        if name not in self.cells:
-            raise UserError(f"{self.file} has no column {name!r}: choose one of {', '.join(self.cells)}")
-        return self.cells.index(name)
+        """Where the column ``name`` is, if this row is the header; capitals count only if they make a difference."""
+        for cells, wanted in ((self.cells, name), ([cell.casefold() for cell in self.cells], name.casefold())):
+            if cells.count(wanted) == 1:
+                return cells.index(wanted)
+        found = "several columns" if name in self.cells else "no column"
+        raise UserError(f"{self.file} has {found} {name!r}: choose one of {', '.join(self.cells)}")
 
     def label(self, path: int = 0, score: int = 1, reference: int | None = None) -> Label:
         """The label in the columns at these positions."""
@@ -53,7 +54,7 @@ class Row:
     def _score(self, column: int) -> float:
         text = self.cells[column].strip()
         try:
-            score = float(text)
+            score = decimal_number(text)
         except ValueError as reason:
             raise self.error(f": the score {text!r} is not a number: mend or remove the line") from reason
         if not math.isfinite(score):
@@ -62,28 +63,5 @@ class Row:
 
 
 def read_rows(file: Path, separator: str | None = None) -> list[Row]:
-    """The rows that are not empty.
-
-    Args:
-        separator: of the columns; None: a comma, a tab or a semicolon, whatever is most frequent in the first row.
-
-    Raises:
-        UserError: the file cannot be read, is empty, or has a single column without a ``separator``.
-    """
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-        cells = csv.reader(io.StringIO(text), delimiter=separator or _separator(file, text))
-        rows = [Row(file, n, row) for n, row in enumerate(cells, start=1) if any(row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as reason:
-        raise UserError(f"the label file {file} cannot be read ({reason}): check labels and format") from reason
-    if not rows:
-        raise UserError(f"the label file {file} is empty: give one with a row for every image")
-    return rows
-
-
-def _separator(file: Path, text: str) -> str:
-    header = text.lstrip("\n").partition("\n")[0]
-    found = max(",\t;", key=header.count)
-    if header and found not in header:
-        raise UserError(f"{file} has a single column: separate columns by commas, tabs or semicolons")
-    return found
+    """The rows that are not empty; see :func:`mslique.io.tables.table_rows`."""
+    return [Row(file, line, cells) for line, cells in table_rows(file, separator)]

@@ -33,10 +33,44 @@ def test_a_table_made_elsewhere(tmp_path: Path) -> None:
     ]
 
 
+SPREADSHEET = (
+    "Observer;Photo ;LEFT;Right;Choice;Seconds;Kind;;\r\n"
+    ";;;;;;;;\r\n"
+    "Jürgen;a, b.png;A;B;Left;0,52;Pair;;\r\n"
+    "\r\n"
+    " Jürgen;2.png; B;A ;A;;;;\r\n"
+)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize(("separator", "line_end"), [(";", "\r\n"), ("\t", "\n"), ("\t", "\r")])
+def test_a_table_of_a_spreadsheet(separator: str, line_end: str, encoding: str, tmp_path: Path) -> None:
+    """Semicolons or tabs, capitals, spaces, empty rows and columns, decimal commas, a byte order mark, UTF-16."""
+    text = SPREADSHEET.replace(";", separator).replace("\r\n", line_end)
+    (tmp_path / "table.csv").write_bytes(text.encode(encoding))
+    assert read_answers(tmp_path / "table.csv") == [
+        Answer("Jürgen", "pair", "a, b.png", "A", "B", "left", 0.52),
+        Answer("Jürgen", "pair", "2.png", "B", "A", "right"),
+    ]
+
+
+def test_a_contestant_called_left_can_be_chosen_by_its_own_spelling(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text(
+        "observer,photo,left,right,choice\nme,1.png,A,Left,Left\nme,1.png,A,Left,left\n"
+    )
+    assert [answer.choice for answer in read_answers(tmp_path / "table.csv")] == ["right", "left"]
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("observer,photo,left,right,choice,Choice\nme,1.png,A,B,left,right\n")
+    with pytest.raises(UserError, match="several columns choice"):
+        read_answers(tmp_path / "table.csv")
+
+
 @pytest.mark.parametrize(
     "line",
     ["me,1.png,A,B,C,1", "me,1.png,A,A,left,1", "me,1.png,A,B,left,fast", "me,1.png,A,B,left,nan", "me,1.png,A,B",
-     "me,,A,B,left,1"],
+     "me,,A,B,left,1", "me,1.png,A,B,left,0,52", "me,1.png,A,B,left,-1", "me,1.png,A,B,left,1e999"],
 )  # fmt: skip
 def test_a_wrong_line_is_named(line: str, tmp_path: Path) -> None:
     table = tmp_path / "table.csv"

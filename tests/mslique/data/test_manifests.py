@@ -73,6 +73,11 @@ def test_tables_are_drawn_at_random_with_references_together(separator: str, tmp
     assert read_table(file, 1, "file", "mos", "ref") == splits != read_table(file, 2, "file", "mos", "ref")
 
 
+def test_a_table_of_a_spreadsheet(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes("Image;Score;Part;\r\na;1,5;train;\r\n;;;\r\nb;2;test;\r\n".encode("utf-16"))
+    assert scores(read_table(tmp_path / "t.csv", 1, "image", "score", column="part"))["train"] == [1.5]
+
+
 def test_tables_can_name_the_part(tmp_path: Path) -> None:
     file = write(tmp_path / "t.csv", "image,score,part\na,1,train\nb,2,val\nc,3,test\n")
     assert scores(read_table(file, 1, "image", "score", column="part")) == {"train": [1], "val": [2], "test": [3]}
