@@ -1,7 +1,9 @@
 from .correlation import Calibration, fit_calibration, make_calibration, plcc, srcc
 from .data.committee import reference_quality
+from .data.crops import read_photo
 from .data.degradations.mixture import DEGRADATIONS, degrade, degrade_by
 from .data.degradations.unseen import UNSEEN_DEGRADATIONS
+from .data.loaders import make_loader
 from .fidelity_loss import fidelity_loss
 from .io.decoding import Decoded, decode_image, read_image
 from .io.errors import UserError
@@ -14,6 +16,7 @@ from .io.trust import check_finite, only_weights, restrict_classes
 from .metric import MSLIQEMetric
 from .model import MSLIQE
 from .pyiqa_metric import register_in_pyiqa
+from .randomness import generator_of, training_generator
 from .sharing import load_model
 from .views import MultiScaleViews
 
@@ -28,10 +31,12 @@ __all__ = [
     "degrade_by",
     "fidelity_loss",
     "fit_calibration",
+    "generator_of",
     "image_size",
     "list_images",
     "load_model",
     "make_calibration",
+    "make_loader",
     "model_source",
     "MSLIQE",
     "MSLIQEMetric",
@@ -39,12 +44,14 @@ __all__ = [
     "only_weights",
     "plcc",
     "read_image",
+    "read_photo",
     "reference_quality",
     "register_in_pyiqa",
     "restrict_classes",
     "SHIPPED",
     "srcc",
     "table_rows",
+    "training_generator",
     "UNSEEN_DEGRADATIONS",
     "UserError",
 ]

@@ -3,8 +3,9 @@
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -24,8 +25,8 @@ from .fidelity_loss import fidelity_loss
 from .io.errors import UserError
 from .learning_rate import warm_cosine
 from .model import MSLIQE
+from .randomness import training_generator
 from .sharing import RECORD
-from .views import MultiScaleViews
 
 
 class QualityModule(LightningModule):
@@ -102,9 +103,7 @@ class QualityModule(LightningModule):
 
     def training_step(self, batch: Batch | Mapping[str, Batch], batch_idx: int) -> Tensor:
         batch = joined(batch)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.global_step)  # the random views depend on the step alone, also after a restart
-            scores = self._scores(batch.images, self.train_views)
+        scores = self._scores(batch.images, partial(self.train_views, generator=training_generator(self, batch_idx)))
         loss = fidelity_loss(scores, batch.labels, batch.datasets, self.label_deviation)
         self.log("train_loss", loss, prog_bar=True, batch_size=len(batch.labels))
         return loss
@@ -145,7 +144,7 @@ class QualityModule(LightningModule):
         factor = warm_cosine(total, self.warmup_steps, epoch, self.cosine_epochs)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
 
-    def _scores(self, images: Tensor | list[Tensor], views: MultiScaleViews | None = None) -> Tensor:
+    def _scores(self, images: Tensor | list[Tensor], views: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         if isinstance(images, Tensor):
             return self.model(images, views)
         return self.model.score(self.model.probabilities_of_views(images))

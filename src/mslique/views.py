@@ -58,8 +58,10 @@ class MultiScaleViews:
         if not self.whole_image and not (self.n_crops and self.scales):
             raise ValueError(f"no view is left: ask for the whole image or for crops, received {self}")
 
-    def __call__(self, images: Tensor) -> Tensor:
+    def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """(B, 3, H, W) of any range to (B, V, 3, s, s).
+
+        The rule "random" draws with ``generator`` (on the CPU); None: with torch's global one.
 
         V is ``whole_image + len(scales) * n_crops``, less the repeated crops that the rule "even" leaves out. An image
         too small for one view at each scale is first enlarged in its aspect ratio. No side becomes longer than THIN
@@ -71,17 +73,17 @@ class MultiScaleViews:
         views = [self._resize(images, self.size, self.size)] if self.whole_image else []
         if self.n_crops:
             for scale in self.scales:
-                views += self._crops(images, scale)
+                views += self._crops(images, scale, generator)
         return torch.stack(views, dim=1)
 
-    def offsets(self, height: int, width: int) -> list[tuple[int, int]]:
+    def offsets(self, height: int, width: int, generator: torch.Generator | None = None) -> list[tuple[int, int]]:
         """Top-left corners (row, column) of the crops of one scale of this height and width (both >= size)."""
         if self.rule == "official":
             return self._official(height, width)
         if self.rule == "even":
             return self._even(height, width)
-        tops = torch.randint(height - self.size + 1, (self.n_crops,)).tolist()
-        lefts = torch.randint(width - self.size + 1, (self.n_crops,)).tolist()
+        tops = torch.randint(height - self.size + 1, (self.n_crops,), generator=generator).tolist()
+        lefts = torch.randint(width - self.size + 1, (self.n_crops,), generator=generator).tolist()
         return list(zip(tops, lefts, strict=True))
 
     def _official(self, height: int, width: int) -> list[tuple[int, int]]:
@@ -101,9 +103,10 @@ class MultiScaleViews:
         ]
         return list(dict.fromkeys(corners))
 
-    def _crops(self, images: Tensor, scale: float) -> list[Tensor]:
+    def _crops(self, images: Tensor, scale: float, generator: torch.Generator | None) -> list[Tensor]:
         s = self.size
-        corners = self.offsets(*(max(s, math.floor(side * scale)) for side in images.shape[-2:]))
+        height, width = (max(s, math.floor(side * scale)) for side in images.shape[-2:])
+        corners = self.offsets(height, width, generator)
         if scale == 1:
             return [images[..., top : top + s, left : left + s] for top, left in corners]
         return [resized_window(images, scale, top, left, s, s, self.antialias) for top, left in corners]
@@ -122,6 +125,11 @@ class MultiScaleViews:
         if images.shape[-2:] == (height, width):
             return images
         return F.interpolate(images, (height, width), mode="bicubic", align_corners=False, antialias=self.antialias)
+
+
+def usual_stride(size: int) -> int:
+    """Step of the official grid for views of this side, in pixels: 32 for 224, in proportion for others [ours]."""
+    return max(1, round(size / 7))
 
 
 def _spread(span: int, count: int) -> list[int]:

@@ -86,6 +86,35 @@ def test_the_loss_is_the_fidelity_loss_over_the_batchs_datasets(config: dict[str
     torch.testing.assert_close(learner.training_step(batch, 0), fidelity_loss(learner(batch.images), *batch[1:3]))
 
 
+def test_random_views_differ_between_processes_batches_epochs_and_seeds(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batches of one step of the optimiser differ too, and torch's generators stay as they are, CUDA's also."""
+    learner = module(config, train_crops=4)
+    monkeypatch.setattr(learner, "log", lambda *_, **__: None)
+    seen: list[Any] = []
+    monkeypatch.setattr(learner.model, "level_probabilities", lambda images, views: seen.append(views(images)) or None)
+    monkeypatch.setattr(learner.model, "score", lambda _: torch.zeros(4, requires_grad=True))
+    seeds: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeds.append)
+    place = {"global_rank": 0, "current_epoch": 0}
+    for name in place:
+        monkeypatch.setattr(QualityModule, name, property(lambda _, name=name: place[name]))
+    batch = brightness(4)._replace(images=torch.rand(4, 3, 128, 128))
+
+    def views(seed: int, rank: int, epoch: int, number: int) -> torch.Tensor:
+        monkeypatch.setenv("PL_GLOBAL_SEED", str(seed))
+        place.update(global_rank=rank, current_epoch=epoch)
+        learner.training_step(batch, number)
+        return seen[-1]
+
+    before = torch.random.get_rng_state()
+    drawn = [views(*numbers) for numbers in [(0, 0, 0, 0), (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)]]
+    assert all(torch.equal(a, b) == (a is b) for a in drawn for b in drawn)
+    assert torch.equal(views(0, 0, 0, 0), drawn[0])
+    assert torch.equal(torch.random.get_rng_state(), before) and not seeds
+
+
 def test_training_can_look_at_other_scales(config: dict[str, Any]) -> None:
     learner = module(config, train_scales=[1.0])
     assert learner.train_views.scales == (1.0,) and learner.model.views.scales == (1.0, 0.75)

@@ -1,6 +1,10 @@
 """Training data of a prior: random crops of a folder of photographs at several scales, and procedural images."""
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -10,51 +14,82 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mslique import UserError, list_images, read_image
+from mslique import UserError, image_size, list_images, make_loader, read_photo
 
 from .procedural import dead_leaves, one_over_f
 
 SCALES = (1.0, 0.7, 0.5, 0.35)
 PROCEDURAL_SIZE = 384
+LANCZOS_RADIUS = 3
+
+
+@dataclass(frozen=True)
+class Source:
+    """A photograph at one scale, or a procedural image (H, W, 3) uint8."""
+
+    path: Path | None = None
+    scale: float = 1.0
+    drawn: np.ndarray | None = None
+
+    def pixels(self) -> np.ndarray:
+        """(H, W, 3) uint8, before it is scaled; a photograph is read through mslique's cache."""
+        return read_photo(self.path).permute(1, 2, 0).numpy() if self.path else np.asarray(self.drawn)
 
 
 class CropDataset(Dataset[Tensor]):
-    """Crops (3, size, size) in [0, 1]; item ``index`` depends on (seed, index) alone."""
+    """Crops (3, size, size) in [0, 1]; item ``index``, any number from 0 on, depends on (seed, index) alone."""
 
-    def __init__(self, photos: list[np.ndarray], size: int, length: int, seed: int, procedural: float) -> None:
+    def __init__(self, photos: Sequence[Source], size: int, length: int, seed: int, procedural: float) -> None:
         self.photos, self.size, self.length, self.seed = photos, size, length, seed
         rng = np.random.default_rng(seed)
         makers = (dead_leaves, one_over_f) * 24 if procedural > 0 else ()
         self.procedural = procedural
-        self.drawn = [make(max(PROCEDURAL_SIZE, size), rng) for make in makers]
+        self.drawn = [Source(drawn=make(max(PROCEDURAL_SIZE, size), rng)) for make in makers]
 
     def __len__(self) -> int:
         return self.length
 
     def __getitem__(self, index: int) -> Tensor:
+        """The crop.
+
+        Raises:
+            UserError: its photograph cannot be decoded.
+        """
         rng = np.random.default_rng((self.seed, index))
-        source = self.drawn if rng.random() < self.procedural else self.photos
-        crop = _crop(source[rng.integers(len(source))], self.size, rng)
+        sources = self.drawn if rng.random() < self.procedural else self.photos
+        source = sources[int(rng.integers(len(sources)))]
+        crop = random_crop(source.pixels(), source.scale, self.size, rng)
         return torch.from_numpy(crop.copy()).permute(2, 0, 1).float().div_(255)
 
 
-def _crop(image: np.ndarray, size: int, rng: Generator) -> np.ndarray:
-    top, left = (int(rng.integers(0, side - size + 1)) for side in image.shape[:2])
-    crop = image[top : top + size, left : left + size]
+def random_crop(image: np.ndarray, scale: float, size: int, rng: Generator) -> np.ndarray:
+    """A random square of an image (H, W, 3) that is shrunk by ``scale``, mirrored or not: (size, size, 3).
+
+    Only the pixels of the square are resized.
+    """
+    sides = [round(side * scale) for side in image.shape[:2]]
+    corner = [int(rng.integers(0, side - size + 1)) for side in sides]
+    if scale == 1:
+        crop = image[corner[0] : corner[0] + size, corner[1] : corner[1] + size]
+    else:
+        factors = [whole / side for whole, side in zip(image.shape, sides, strict=False)]
+        spans = [(start * f, (start + size) * f) for start, f in zip(corner, factors, strict=True)]
+        margin = math.ceil(LANCZOS_RADIUS * max(factors)) + 1  # the filter also sees pixels around the square
+        (top, bottom), (left, right) = ((max(0, int(low) - margin), math.ceil(high) + margin) for low, high in spans)
+        box = (spans[1][0] - left, spans[0][0] - top, spans[1][1] - left, spans[0][1] - top)
+        region = Image.fromarray(np.ascontiguousarray(image[top:bottom, left:right]))
+        crop = np.asarray(region.resize((size, size), Image.Resampling.LANCZOS, box))
     return crop[:, ::-1] if rng.random() < 0.5 else crop
 
 
-def load_photos(folder: str | Path, size: int) -> list[np.ndarray]:
-    """Every photo of the folder as (H, W, 3) uint8 at each of SCALES that leaves both sides >= ``size``."""
-    photos = []
-    for path in list_images(folder):
-        pixels = read_image(path).mul(255).round().byte().permute(1, 2, 0).numpy()
-        image = Image.fromarray(pixels)
-        for scale in SCALES:
-            width, height = (round(side * scale) for side in image.size)
-            if min(width, height) >= size:
-                resized = image if scale == 1.0 else image.resize((width, height), Image.Resampling.LANCZOS)
-                photos.append(np.asarray(resized))
+def find_photos(folder: str | Path, size: int) -> list[Source]:
+    """Every photo of the folder at each of SCALES that leaves both sides >= ``size``. Only their headers are read.
+
+    Raises:
+        UserError: the folder or a header cannot be read, or no photo is large enough.
+    """
+    shorter = {path: min(image_size(path)) for path in list_images(folder)}
+    photos = [Source(path, scale) for path, side in shorter.items() for scale in SCALES if round(side * scale) >= size]
     if not photos:
         raise UserError(f"no image in {folder} has both sides >= {size} pixels: give larger photos or a smaller size")
     return photos
@@ -67,7 +102,7 @@ class PhotoCrops(L.LightningDataModule):
         folder: photographs, searched recursively.
         val_folder: held-out photographs.
         size: side of the square crops in pixels.
-        samples: number of crops in an epoch; an epoch is the whole training here.
+        samples: number of crops in an epoch, over all processes. Every epoch has new ones.
         procedural: share of the crops that come from procedural images.
         seed: with the index of a crop, decides it.
     """
@@ -89,20 +124,17 @@ class PhotoCrops(L.LightningDataModule):
 
     def _dataset(self, folder: str, length: int, procedural: float, seed: int) -> CropDataset:
         size = self.hparams["size"]
-        return CropDataset(load_photos(folder, size), size, length, seed, procedural)
+        return CropDataset(find_photos(folder, size), size, length, seed, procedural)
 
-    def _loader(self, dataset: CropDataset) -> DataLoader[Tensor]:
-        return DataLoader(
-            dataset=dataset,
-            batch_size=self.hparams["batch_size"],
-            num_workers=self.hparams["num_workers"],
-            drop_last=False,
-        )
-
-    def train_dataloader(self) -> DataLoader[Tensor]:
+    def _loader(self, dataset: CropDataset, training: bool) -> DataLoader[Any]:
         h = self.hparams
-        return self._loader(self._dataset(h["folder"], h["samples"], h["procedural"], h["seed"]))
+        return make_loader(dataset, h["batch_size"], h["num_workers"], None, self.trainer, training)
 
-    def val_dataloader(self) -> DataLoader[Tensor]:
+    def train_dataloader(self) -> DataLoader[Any]:
         h = self.hparams
-        return self._loader(self._dataset(h["val_folder"] or h["folder"], h["val_samples"], 0.0, h["seed"] + 1))
+        return self._loader(self._dataset(h["folder"], h["samples"], h["procedural"], h["seed"]), training=True)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        h = self.hparams
+        dataset = self._dataset(h["val_folder"] or h["folder"], h["val_samples"], 0.0, h["seed"] + 1)
+        return self._loader(dataset, training=False)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 
-from mslique import model_source
+from mslique import generator_of, model_source, training_generator
 
 from ..denoiser import patch_size
 
@@ -77,12 +77,12 @@ class PriorTraining(L.LightningModule):
         return (weights * (predicted - target).square()).mean()
 
     def training_step(self, images: Tensor, index: int) -> Tensor:
-        loss = self._loss(images, min_snr=self.min_snr)
+        loss = self._loss(images, training_generator(self, index), self.min_snr)
         self.log("train/v_loss", loss, prog_bar=True)
         return loss
 
     def validation_step(self, images: Tensor, index: int) -> None:
-        loss = self._loss(images, torch.Generator().manual_seed(index))
+        loss = self._loss(images, generator_of(self.global_rank, index))  # the same at every validation
         self.log("val/v_loss", loss, prog_bar=True, sync_dist=True)
 
     def configure_optimizers(self) -> Any:

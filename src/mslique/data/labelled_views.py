@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..io.errors import UserError
+from ..randomness import generator_of
 from ..views import MultiScaleViews
 from .batch import Sample
 from .parts import Label
@@ -60,15 +61,13 @@ class LabelledViews(Dataset[Sample | None]):
         round_, position = divmod(index, len(self.labels))
         order = default_rng((self.seed, self.dataset, 1, round_)).permutation(len(self.labels))
         rng = default_rng((self.seed, self.dataset, 2, index))
-        mirrored, seed = bool(rng.random() < 0.5), int(rng.integers(2**63))
+        mirrored, generator = bool(rng.random() < 0.5), generator_of(self.seed, self.dataset, 3, index)
         for number in [*order[position:], *order[:position]]:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)
-                if (sample := self._sample(int(number), mirrored)) is not None:
-                    return sample
+            if (sample := self._sample(int(number), mirrored, generator)) is not None:
+                return sample
         raise UserError(f"no image below {self.folder} can be decoded: check the files")
 
-    def _sample(self, number: int, mirrored: bool) -> Sample | None:
+    def _sample(self, number: int, mirrored: bool, generator: torch.Generator | None = None) -> Sample | None:
         label = self.labels[number]
         try:
             image = self.read(self.folder / label.path)
@@ -78,4 +77,4 @@ class LabelledViews(Dataset[Sample | None]):
             logger.warning("skipped: %s", reason)
             return None
         image = (image.flip(-1) if mirrored else image).float().div_(255)
-        return Sample(self.views(image[None])[0], torch.tensor(label.score), self.dataset, number)
+        return Sample(self.views(image[None], generator)[0], torch.tensor(label.score), self.dataset, number)

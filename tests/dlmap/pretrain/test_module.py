@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import UNet2DModel
 from toys import photos, unet
 
 from dlmap import DiffusionPrior
@@ -49,16 +50,17 @@ def test_weights_are_those_of_min_snr(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.testing.assert_close(loss, expected.mean())
 
 
-def test_fit_writes_a_prior(tmp_path: Path) -> None:
-    save_png(photos(1, 40, 40)[0], tmp_path / "photos" / "a.png")
+def fit(folder: Path, output: Path, **more: object) -> int:
+    """``lightning fit`` of a tiny prior: its exit status."""
+    save_png(photos(1, 40, 40)[0], folder / "photos" / "a.png")
     options = {
-        "--data.folder": tmp_path / "photos",
-        "--output": tmp_path / "prior",
+        "--data.folder": folder / "photos",
+        "--output": output,
         "--data.size": 16,
         "--data.samples": 32,
         "--data.val_samples": 8,
         "--data.batch_size": 8,
-        "--trainer.default_root_dir": tmp_path,
+        "--trainer.default_root_dir": folder,
         "--trainer.logger": "false",
         "--trainer.enable_checkpointing": "false",
         "--trainer.callbacks": "[]",
@@ -67,9 +69,57 @@ def test_fit_writes_a_prior(tmp_path: Path) -> None:
         "--trainer.val_check_interval": 1.0,
         "--model.config": json.dumps({key: value for key, value in unet(2).config.items() if not key.startswith("_")}),
     }
-    arguments = [f"{key}={value}" for key, value in options.items()]
-    assert lightning_cli.main(["fit", "--config", str(CONFIG), *arguments]) == 0
+    arguments = [f"{key}={value}" for key, value in {**options, **more}.items()]
+    return lightning_cli.main(["fit", "--config", str(CONFIG), *arguments])
+
+
+def test_fit_writes_a_prior(tmp_path: Path) -> None:
+    assert fit(tmp_path, tmp_path / "prior") == 0
     prior = DiffusionPrior.from_pretrained(str(tmp_path / "prior"), num_steps=3)
     assert prior.schedule.prediction_type == "v_prediction"
     with torch.no_grad():
         torch.testing.assert_close(prior.generate(prior.invert(photos())), photos(), rtol=0, atol=1e-6)
+
+
+def test_a_training_that_goes_on_in_the_middle_of_an_epoch_ends_with_the_same_prior(tmp_path: Path) -> None:
+    """With EMA, as in the configuration that ships; the batches of a step have different noise."""
+    average = {"class_path": "lightning.pytorch.callbacks.EMAWeightAveraging"}
+    keep = {"every_n_train_steps": 1, "save_top_k": -1, "filename": "{step}", "dirpath": str(tmp_path)}
+    checkpoint = {"class_path": "lightning.pytorch.callbacks.ModelCheckpoint", "init_args": keep}
+    more = {
+        "--trainer.callbacks": json.dumps([average, checkpoint]),
+        "--trainer.enable_checkpointing": "true",
+        "--trainer.accumulate_grad_batches": 2,
+        "--data.samples": 48,
+        "--trainer.limit_val_batches": 0,
+    }
+    assert fit(tmp_path, tmp_path / "whole", **more) == 0
+    assert fit(tmp_path, tmp_path / "second", **more, **{"--ckpt_path": tmp_path / "step=1.ckpt"}) == 0
+    whole, second = (UNet2DModel.from_pretrained(tmp_path / name / "unet").state_dict() for name in ("whole", "second"))
+    assert all(torch.equal(second[name], weight) for name, weight in whole.items())
+
+
+def test_noise_differs_between_processes_batches_epochs_and_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    training, seen = PriorTraining(dict(unet(2).config), "unused"), []
+    monkeypatch.setattr(training, "log", lambda *_, **__: None)
+
+    class Blind(torch.nn.Module):
+        def forward(self, x, t):  # type: ignore[no-untyped-def]
+            seen.append((x, t))
+            return type("Out", (), {"sample": torch.zeros_like(x)})
+
+    monkeypatch.setattr(training, "unet", Blind())
+    place = {"global_rank": 0, "current_epoch": 0}
+    for name in place:
+        monkeypatch.setattr(PriorTraining, name, property(lambda _, name=name: place[name]))
+    images = photos(8, 16, 16)
+
+    def noise(seed: int, rank: int, epoch: int, batch: int) -> torch.Tensor:
+        monkeypatch.setenv("PL_GLOBAL_SEED", str(seed))
+        place.update(global_rank=rank, current_epoch=epoch)
+        training.training_step(images, batch)
+        return seen[-1][0]
+
+    drawn = [noise(*numbers) for numbers in [(0, 0, 0, 0), (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)]]
+    assert all(torch.equal(a, b) == (a is b) for a in drawn for b in drawn)
+    assert torch.equal(noise(0, 0, 0, 0), drawn[0])

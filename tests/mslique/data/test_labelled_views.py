@@ -33,6 +33,12 @@ def test_samples_depend_on_seed_and_index_alone(iqa_database: Path) -> None:
     assert sorted(first[i][3] for i in range(9, 18)) == list(range(9))  # every round shows every image
 
 
+def test_a_sample_does_not_seed_the_accelerator(iqa_database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeds.append)
+    assert training(iqa_database)[0] is not None and not seeds
+
+
 def test_corrupt_images_are_fatal_or_skipped(iqa_database: Path, tmp_path: Path, photo: Callable[..., Tensor]) -> None:
     (tmp_path / "bad.png").write_bytes(b"no image")
     good = next((iqa_database / "BID" / "ImageDatabase").iterdir())

@@ -1,6 +1,7 @@
 """The six-dataset recipe as it is shipped, on small synthetic images and a tiny backbone."""
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -87,6 +88,23 @@ def test_a_resumed_run_gives_the_curve_of_an_uninterrupted_one(whole: Path, opti
     assert all(torch.equal(found["state_dict"][name], weight) for name, weight in expected["state_dict"].items())
     names = [sorted(file.name for file in (folder / "checkpoints").iterdir()) for folder in (whole, tmp_path)]
     assert names[0] == names[1] and len(names[0]) == 2  # the best one and the last
+
+
+def test_a_run_that_goes_on_in_the_middle_of_an_epoch_ends_with_the_same_weights(
+    options: Options, tmp_path: Path
+) -> None:
+    """Or at its end: with a worker, which prepares samples early."""
+    keep = {"every_n_train_steps": 1, "save_top_k": -1, "filename": "{step}"}
+    callback = json.dumps([{"class_path": "lightning.pytorch.callbacks.ModelCheckpoint", "init_args": keep}])
+    more = ["--trainer.logger=false", f"--trainer.callbacks={callback}", "--trainer.limit_val_batches=0"]
+    more += ['--data.datasets={"bid": {"batch_size": 4}}', "--data.num_workers=1"]
+    run(["fit", *options(tmp_path / "whole", 2, *more)])
+    expected = torch.load(tmp_path / "whole" / "checkpoints" / "step=6.ckpt", weights_only=True)["state_dict"]
+    for step in (2, 3):
+        start = tmp_path / "whole" / "checkpoints" / f"step={step}.ckpt"
+        run(["fit", *options(tmp_path / str(step), 2, *more, f"--ckpt_path={start}")])
+        found = torch.load(tmp_path / str(step) / "checkpoints" / "step=6.ckpt", weights_only=True)["state_dict"]
+        assert all(torch.equal(found[name], weight) for name, weight in expected.items()), step
 
 
 def test_the_cache_changes_nothing_but_the_time(options: Options, tmp_path: Path) -> None:

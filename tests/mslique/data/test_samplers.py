@@ -3,11 +3,16 @@ from mslique.data.samplers import EverySampleOnce, FreshSamples
 
 def test_processes_share_an_epoch_without_overlap() -> None:
     dataset = range(12)
-    samplers = [FreshSamples(dataset, num_replicas=3, rank=rank, shuffle=False) for rank in range(3)]
+    samplers = [FreshSamples(dataset, 3, rank) for rank in range(3)]
     for sampler in samplers:
         sampler.set_epoch(2)
     assert sorted(i for sampler in samplers for i in sampler) == list(range(24, 36))
     assert [len(list(sampler)) for sampler in samplers] == [len(s) for s in samplers] == [4, 4, 4]
+
+
+def test_what_was_seen_before_a_restart_is_left_out() -> None:
+    whole, rest = FreshSamples(range(12), 3, 1), FreshSamples(range(12), 3, 1, lambda: 2)
+    assert list(rest) == list(whole)[2:] and len(rest) == len(whole)
 
 
 def test_evaluation_shares_every_sample_once() -> None:
