@@ -18,6 +18,7 @@ LUMA = (0.299, 0.587, 0.114)
 LONGEST_XMP_IN_JPEG = 65502
 OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
+    "AVIF": {"quality": 95, "subsampling": "4:4:4"},
     "WEBP": {"lossless": True},
     "TIFF": {"compression": "tiff_adobe_deflate"},
 }
@@ -51,13 +52,13 @@ def _levels(values: Tensor) -> Any:
 def save_picture(picture: Image.Image, path: Path, metadata: Decoded | None = None) -> None:
     """Write an 8-bit picture in the format of the suffix of ``path``, atomically.
 
-    JPEG has quality 95 and full colour resolution, and shows transparent pixels over white. All other formats are
-    without loss. EXIF and XMP of ``metadata`` are added to PNG, JPEG, WebP and TIFF.
+    JPEG and AVIF have quality 95 and full colour resolution; JPEG shows transparent pixels over white. All other
+    formats are without loss. EXIF and XMP of ``metadata`` are added to PNG, JPEG, AVIF, WebP and TIFF.
 
     Raises:
         OSError, ValueError: the file system or the format refuses.
     """
-    kind = Image.registered_extensions()[path.suffix.lower()]
+    kind = Image.registered_extensions()[path.suffix.lower()].replace("MPO", "JPEG")  # of several pictures, here one
     options = OPTIONS.get(kind, {}) | ({} if metadata is None else _metadata(kind, metadata))
     if kind == "JPEG" and picture.mode in ("LA", "RGBA"):
         opaque = Image.new("RGBA", picture.size, "white")
@@ -76,9 +77,9 @@ def _metadata(kind: str, metadata: Decoded) -> dict[str, Any]:
         options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
     elif kind == "TIFF" and xmp:
         exif[0x02BC] = xmp
-    elif (kind == "JPEG" and 0 < len(xmp) <= LONGEST_XMP_IN_JPEG) or (kind == "WEBP" and xmp):
+    elif (kind == "JPEG" and 0 < len(xmp) <= LONGEST_XMP_IN_JPEG) or (kind in ("WEBP", "AVIF") and xmp):
         options["xmp"] = xmp
-    if kind in ("PNG", "JPEG", "WEBP", "TIFF") and len(exif):
+    if kind in ("PNG", "JPEG", "AVIF", "WEBP", "TIFF") and len(exif):
         options["exif"] = exif.tobytes() if kind != "TIFF" else exif
         if kind == "TIFF":
             options["compression"] = "raw"  # Pillow compresses TIFF through libtiff, and cannot write EXIF there

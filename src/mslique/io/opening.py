@@ -12,8 +12,9 @@ from PIL import Image, ImageFile
 from .errors import UserError
 from .mending import without_bad_chunks
 
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "JPEG2000", "GIF", "AVIF")
-"""The content decides, not the name. Pillow has further decoders, one of which runs another program."""
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "JPEG2000", "GIF", "HEIF", "AVIF")
+"""The content decides, not the name. Pillow has further decoders, one of which runs another program. HEIF is read only
+where the program has registered it (``pillow_heif.register_heif_opener()``), AVIF where Pillow was built with it."""
 MAX_PIXELS = 300_000_000
 """A larger file is refused, since a few bytes can claim any size. The largest cameras have fewer pixels."""
 LARGE, MOST_PIXELS_A_BYTE = 4_000_000, 1000
@@ -64,7 +65,7 @@ def _identified(stream: BinaryIO, notes: list[str]) -> ImageFile.ImageFile:
     """What Image.open does, without its limit of pixels, which is an option of the whole process, and without mmap."""
     Image.init()
     start = stream.read(16)
-    for kind in FORMATS:
+    for kind in filter(Image.OPEN.__contains__, FORMATS):
         factory, accept = Image.OPEN[kind]
         if accept is None or (accepted := accept(start)) is True:
             whole = without_bad_chunks(stream, notes) if kind == "PNG" else stream

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from dlmap.run.pictures import save_picture, save_png, shrink, to_grey, to_pillow
-from mslique import decode_image
+from mslique import decode_image, read_image
 
 
 def test_png_holds_the_rounded_values(tmp_path: Path) -> None:
@@ -38,17 +38,18 @@ def test_every_mode_survives_without_loss(mode: str, suffix: str, tmp_path: Path
     assert (back.alpha is None) == (alpha is None) and (alpha is None or torch.equal(back.alpha, alpha))
 
 
-def test_jpeg_has_full_colour_resolution_and_no_transparency(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", ["JPG", "jfif", "mpo", "avif"])
+def test_jpeg_and_avif_have_full_colour_resolution_and_jpeg_no_transparency(suffix: str, tmp_path: Path) -> None:
     image = torch.zeros(3, 16, 16)
     image[0, :, ::2] = 1.0  # columns of one pixel, which 4:2:0 would blur
     alpha = torch.ones(16, 16)
     alpha[8:] = 0
-    save_picture(to_pillow(image, alpha), tmp_path / "x.JPG")
-    back = decode_image(tmp_path / "x.JPG").image
+    save_picture(to_pillow(image, alpha), tmp_path / f"x.{suffix}")
+    back = read_image(tmp_path / f"x.{suffix}")
     assert (back[:, :7] - image[:, :7]).abs().max() < 0.1 and back[:, 9:].min() > 0.95
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "mpo", "avif", "webp", "tif"])
 def test_metadata_on_request(suffix: str, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x0110] = 6, "A camera"

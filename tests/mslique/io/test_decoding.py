@@ -11,7 +11,7 @@ import torch
 from hostile import chunk, png
 from PIL import Image, ImageCms, ImageFile
 
-from mslique import UserError, decode_image, image_size, list_images, read_image
+from mslique import UserError, decode_image, image_size, read_image
 from mslique.io import opening
 
 
@@ -245,11 +245,3 @@ def test_photographs_that_are_read_at_once_leave_the_options_of_pillow_alone(tmp
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(read, paths * 10)) == list(range(8)) * 10
     assert seen == {(bound, False)}
-
-
-def test_listing_is_sorted_and_recursive(tmp_path: Path) -> None:
-    for name in ("b.PNG", "sub/a.jpg", "notes.txt"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(b"x")
-    (tmp_path / "folder.png").mkdir()
-    assert [str(p.relative_to(tmp_path)) for p in list_images(tmp_path)] == ["b.PNG", "sub/a.jpg"]
