@@ -1,6 +1,5 @@
 """Random clean crops of photographs."""
 
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +7,12 @@ import torch
 import torch.nn.functional as F
 from numpy.random import Generator
 from torch import Tensor
+from torch.utils.data import get_worker_info
 
 from ..io.decoding import read_image
 
-CACHED_PHOTOS = 64
+CACHED_BYTES = 2 << 30
+"""Of decoded photographs, over all workers of a data loader; 56 photographs of 12 megapixels."""
 SMALLEST_SCALE = 0.25
 DETAIL = 0.02
 TRIES = 4
@@ -47,10 +48,37 @@ def turned(images: Tensor, rng: Generator) -> Tensor:
     return images.flip(-1) if rng.random() < 0.5 else images
 
 
-@lru_cache(maxsize=CACHED_PHOTOS)
-def read_photo(path: Path) -> Tensor:
-    """(3, H, W) uint8."""
-    return (read_image(path) * 255).round().to(torch.uint8)
+class RecentPhotos:
+    """Decoded photographs, of which those that were asked for last stay in memory.
+
+    They take at most CACHED_BYTES in a process. The workers of a data loader are processes too: each of them keeps an
+    equal share of CACHED_BYTES. A photograph that is larger than the share is decoded whenever it is asked for.
+    """
+
+    def __init__(self) -> None:
+        self._photos: dict[Path, Tensor] = {}  # the one that was asked for last is the last
+        self._bytes = 0
+
+    def __call__(self, path: Path) -> Tensor:
+        """(3, H, W) uint8, which must not be changed in place.
+
+        Raises:
+            UserError: the file cannot be decoded.
+        """
+        photo = self._photos.pop(path, None)
+        if photo is None:
+            photo = (read_image(path) * 255).round().to(torch.uint8)
+            self._bytes += photo.nbytes
+        self._photos[path] = photo
+        worker = get_worker_info()
+        share = CACHED_BYTES // (worker.num_workers if worker else 1)
+        while self._bytes > share:
+            self._bytes -= self._photos.pop(next(iter(self._photos))).nbytes
+        return photo
+
+
+read_photo = RecentPhotos()
+"""Of the process."""
 
 
 def _square(photo: Tensor, size: int, rng: Generator) -> Tensor:
