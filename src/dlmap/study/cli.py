@@ -41,7 +41,7 @@ def _run(name: str, options: argparse.Namespace) -> int:
 
     from . import commands
 
-    return lightning_cli.sentence(getattr(commands, name), options)
+    return lightning_cli.sentence(commands.run, getattr(commands, name), options)
 
 
 def _add_fields(parser: Any, kind: type) -> None:

@@ -3,10 +3,11 @@
 import contextlib
 import dataclasses
 import ipaddress
+import math
 import socket
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,16 +30,25 @@ from .trials import read_answers, write_answers
 T = TypeVar("T")
 
 
-def create(options: Namespace) -> None:
+def run(command: Callable[[Namespace], None], options: Namespace) -> None:
+    """Run one of the commands below; raises a UserError if it is stopped, or if the file system refuses."""
     try:
-        base = creation.read_base(options.study, options.photos, options.config, options.further)
-        if options.enhancers:
-            left_out = creation.create_of_enhancers(base, named_folders(options.enhancers))
-        else:
-            entries = from_files(options.models) if options.models else from_texts(options.quality)
-            left_out = creation.create_of_models(base, entries, calibrated=bool(options.models))
+        command(options)
     except KeyboardInterrupt:
         raise UserError("stopped: run the same command again to go on") from None
+    except OSError as reason:
+        place = reason.filename2 or reason.filename or "a file"
+        way_out = "check the path, the rights and the free space"
+        raise UserError(f"{place} cannot be written or read ({reason.strerror or reason}): {way_out}") from reason
+
+
+def create(options: Namespace) -> None:
+    base = creation.read_base(options.study, options.photos, options.config, options.further)
+    if options.enhancers:
+        left_out = creation.create_of_enhancers(base, named_folders(options.enhancers))
+    else:
+        entries = from_files(options.models) if options.models else from_texts(options.quality)
+        left_out = creation.create_of_models(base, entries, calibrated=bool(options.models))
     for photo, reason in left_out.items():
         sys.stderr.write(f"left out of the study: {photo} ({reason})\n")
     study = options.study
@@ -103,16 +113,17 @@ def announcement(study: Study, host: str, port: int) -> str:
 
 
 def export(options: Namespace) -> None:
+    targets = [path for path in (options.answers, options.observers) if path is not None]
+    _check_targets(targets)
+    if len({path.resolve() for path in targets}) < len(targets):
+        raise UserError(f"{options.answers} cannot hold answers and observers: give two files")
     store = collected(Study.load(options.study))
     facts = store.facts()
     names = sorted({name for known in facts.values() for name in known})
     rows = [[o, len(store.trials(o)), len(store.answered(o)), *map(known.get, names)] for o, known in facts.items()]
-    try:
-        write_answers(options.answers, store.answers())
-        if options.observers is not None:
-            write_csv(options.observers, ["observer", "trials", "answered", *names], rows)
-    except OSError as reason:
-        raise UserError(f"the answers cannot be written: {reason}") from reason
+    write_answers(options.answers, store.answers())
+    if options.observers is not None:
+        write_csv(options.observers, ["observer", "trials", "answered", *names], rows)
 
 
 def rank(options: Namespace) -> None:
@@ -121,12 +132,11 @@ def rank(options: Namespace) -> None:
     study = None if options.study is None else Study.load(options.study)
     answers = read_answers(options.answers) if options.answers or study is None else collected(study).answers()
     output = options.output or options.study / "ranking"
+    if options.answers and options.answers.resolve() in [(output / name).resolve() for name in report.FILES]:
+        raise UserError(f"the ranking would replace {options.answers}: give another --output")
     chosen = dataclasses.replace(_chosen(Options, options), bounds=_chosen(Bounds, options))
     ranking = rank_answers(answers, study.contestants if study else (), chosen)
-    try:
-        report.write_ranking(output, ranking, study)
-    except OSError as reason:
-        raise UserError(f"the ranking cannot be written to {output}: {reason}") from reason
+    report.write_ranking(output, ranking, study)
     for s in ranking.standings:
         interval = f"{s.score.value:+.2f} [{s.score.low:+.2f}, {s.score.high:+.2f}]"
         sys.stdout.write(f"{s.rank:>3}  {interval}  {s.contestant}  ({s.groups})\n")
@@ -137,6 +147,10 @@ def simulate(options: Namespace) -> None:
     study = Study.load(options.study)
     if not 0 <= options.careless <= options.observers or options.observers < 1:
         raise UserError("--observers must be 1 or more, --careless between 0 and --observers")
+    if options.seed < 0 or not math.isfinite(options.side_bias):
+        raise UserError(f"--seed must be 0 or more, --side-bias finite, got {options.seed}, {options.side_bias:g}")
+    if options.output is not None:
+        _check_targets([options.output])
     truth = simulation.preference(study, options.scores, options.judge)
     habits, rng = simulation.Habits(side_bias=options.side_bias), np.random.default_rng(options.seed)
     answers = simulation.simulate(truth, study.photos, options.observers, options.careless, options.trials, habits, rng)
@@ -147,6 +161,13 @@ def simulate(options: Namespace) -> None:
         raise UserError(f"{study.answers} has observers already; simulated ones must not be mixed with them: {way_out}")
     scores = ", ".join(f"{name} {score:+.2f}" for name, score in truth.items())
     sys.stdout.write(f"{len(answers)} simulated answers to {options.output or study.answers}; true scores: {scores}\n")
+
+
+def _check_targets(targets: Sequence[Path]) -> None:
+    """Raise a UserError if a table would replace a file of another kind, such as a picture or answers.sqlite."""
+    for path in targets:
+        if path.exists() and (path.suffix.lower() != ".csv" or not path.is_file()):
+            raise UserError(f"{path} is there and is no .csv: give another name for the table")
 
 
 def _chosen(kind: type[T], options: Namespace) -> T:

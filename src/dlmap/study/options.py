@@ -1,5 +1,6 @@
 """Options of the commands with their defaults, limits and help texts; imports nothing heavy."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -30,7 +31,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Bounds:
-    """The bounds of :func:`~.screening.screen`; raises a UserError if a share is not in [0, 1]."""
+    """The bounds of :func:`~.screening.screen`; raises a UserError if a bound is out of range."""
 
     fewest: int = _option(10, "answers to pairs that an observer must have given")
     attentive: float = _option(0.95, "share of catch trials that an attentive observer gets right")
@@ -42,11 +43,14 @@ class Bounds:
         for name in ("attentive", "one_sided", "fast_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{_flag(name)} is a share between 0 and 1, got {getattr(self, name):g}")
+        for name in ("fewest", "fast"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UserError(f"{_flag(name)} must be a number from 0, got {getattr(self, name):g}")
 
 
 @dataclass(frozen=True)
 class Options:
-    """Options of :func:`~.ranking.rank`; raises a UserError if there are too few resamples.
+    """Options of :func:`~.ranking.rank`; raises a UserError if there are too few resamples or the seed is negative.
 
     Args:
         correction: of the p-values for the number of pairs.
@@ -62,6 +66,8 @@ class Options:
     def __post_init__(self) -> None:
         if self.resamples < 100:
             raise UserError(f"--resamples {self.resamples} is too few for an interval: give 100 or more, such as 500")
+        if self.seed < 0:
+            raise UserError(f"--seed must be at least 0, got {self.seed}")
 
 
 def _flag(name: str) -> str:

@@ -18,6 +18,7 @@ from .screening import OTHERS, catch_rule
 from .simulate import is_simulated
 from .uncertainty import ALPHA
 
+FILES = ("ranking.csv", "pairs.csv", "observers.csv", "ranking.pdf", "ranking.png", "ranking.html")
 EXAMPLES, SIDE = 4, 400
 """Number of photographs in the page, and the longest side of their pictures in pixels."""
 

@@ -28,6 +28,8 @@ from .trials import ORIGINAL
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+WINDOW = 11
+"""Side of SSIM's window: a smaller picture has none."""
 
 
 @dataclass(frozen=True)
@@ -124,9 +126,10 @@ def score(folder: Path, further: Sequence[str]) -> Matrix:
         further: judges besides the contestants' own, as :func:`~.models.from_texts` takes them.
 
     Raises:
-        UserError: there is no such study, or a judge cannot be used.
+        UserError: there is no such study, a picture is missing or damaged, or a judge cannot be used.
     """
     study = Study.load(folder)
+    study.check_pictures()
     known: dict[str, Entry] = study.details.get("judges", {})
     entries = models.from_texts(further)
     if both := known.keys() & entries.keys():
@@ -161,7 +164,7 @@ def _fidelities(study: Study) -> Iterable[tuple[Any, ...]]:
     """The ascent's fidelity, PSNR in dB and SSIM, all to the original, of colours as they are stored."""
     try:
         entry = study.details["model"]["init_args"]["objective"]["init_args"]["fidelity"]
-    except KeyError:
+    except (KeyError, TypeError):
         message = f"{study.folder} does not tell how fidelity is measured: make it by dlmap study create"
         raise UserError(message) from None
     fidelity: nn.Module = models.build(entry, "fidelity")
@@ -170,8 +173,11 @@ def _fidelities(study: Study) -> Iterable[tuple[Any, ...]]:
         for name in study.contestants:
             image = _picture(study, name, photo)
             psnr = peak_signal_noise_ratio(image, original, data_range=1.0)
-            ssim: Any = structural_similarity_index_measure(image, original, data_range=1.0)
-            yield photo, name, *(six_digits(value.item()) for value in (fidelity(image, original), psnr, ssim))
+            values = [fidelity(image, original).item(), psnr.item(), ""]
+            if min(image.shape[-2:]) >= WINDOW:
+                ssim: Any = structural_similarity_index_measure(image, original, data_range=1.0)
+                values[-1] = ssim.item()
+            yield photo, name, *map(six_digits, values)
 
 
 def _picture(study: Study, name: str, photo: str) -> Tensor:

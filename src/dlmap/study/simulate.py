@@ -1,5 +1,7 @@
 """Simulated observers with a known preference, to try a study out and to test the ranking."""
 
+import csv
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -96,10 +98,13 @@ def preference(study: Study, scores: Sequence[str] | None, judge: str | None) ->
         scores: NAME=VALUE of every contestant.
         judge: in scores.csv of the study; its mean calibrated scores are the true scores, shifted to mean 0.
     """
-    if scores is not None:
-        return _given(study, scores)
-    if judge is not None:
-        return _judged(study, judge)
+    found = _given(study, scores) if scores else _judged(study, judge) if judge else _spaced(study)
+    if not all(map(math.isfinite, found.values())):
+        raise UserError(f"true scores must be finite numbers, got {found}: check --scores, or scores.csv of --judge")
+    return found
+
+
+def _spaced(study: Study) -> dict[str, float]:
     middle = (len(study.contestants) - 1) / 2
     return {name: STEP * (middle - place) for place, name in enumerate(study.contestants)}
 
@@ -109,8 +114,8 @@ def _given(study: Study, texts: Sequence[str]) -> dict[str, float]:
         scores = {name: float(value) for name, value in (text.rsplit("=", 1) for text in texts)}
     except ValueError:
         raise UserError(f"--scores takes NAME=VALUE with numbers as values, got {' '.join(texts)}") from None
-    if scores.keys() != set(study.contestants):
-        raise UserError(f"--scores must name each contestant of the study: {', '.join(study.contestants)}")
+    if scores.keys() != set(study.contestants) or len(texts) > len(scores):
+        raise UserError(f"--scores must name each contestant of the study: {', '.join(study.contestants)}; each once")
     return {name: scores[name] for name in study.contestants}
 
 
@@ -119,9 +124,12 @@ def _judged(study: Study, judge: str) -> dict[str, float]:
     if not path.is_file():
         raise UserError(f"{study.folder} has no scores yet: `dlmap study score {study.folder}` makes them")
     given: dict[str, list[float]] = defaultdict(list)
-    for row in read_csv(path):
-        if row["judge"] == judge and row["contestant"] in study.contestants:
-            given[row["contestant"]].append(float(row["calibrated"]))
+    try:
+        for row in read_csv(path):
+            if row["judge"] == judge and row["contestant"] in study.contestants:
+                given[row["contestant"]].append(float(row["calibrated"]))
+    except (KeyError, TypeError, ValueError, csv.Error) as reason:
+        raise UserError(f"{path} is damaged ({reason}): `dlmap study score {study.folder}` makes it again") from reason
     if given.keys() != set(study.contestants):
         raise UserError(f"{path} has no scores by {judge!r} of every contestant: --judge takes a judge named there")
     means = {name: fmean(given[name]) / POINTS for name in study.contestants}

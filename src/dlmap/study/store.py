@@ -5,7 +5,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,19 +34,17 @@ PATIENCE = datetime.timedelta(days=1)
 
 
 class Store:
-    """The answers of one study in a file, which is made if missing; raises a UserError if that is impossible.
+    """The answers of one study in a file, which is made if missing.
 
-    Every call is a transaction of its own and may come from any thread or process.
+    Every call is a transaction of its own and may come from any thread or process. It raises a UserError if the file
+    cannot be made, read or written; then nothing of the call is in it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            with self._transaction() as connection:
-                for table in TABLES:
-                    connection.execute(table)
-        except sqlite3.Error as reason:
-            raise UserError(f"{path} cannot be used as the store of answers: {reason}") from reason
+        with self._transaction() as connection:
+            for table in TABLES:
+                connection.execute(table)
 
     def begin(self, observer: str, facts: dict[str, Any], draw: Callable[[Counter[Cell]], list[Trial]]) -> list[Trial]:
         """The trials of ``observer``: those on record, or new ones that ``draw`` makes from the use of each cell."""
@@ -105,14 +103,14 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
         try:
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("BEGIN IMMEDIATE")
-            yield connection
-            connection.execute("COMMIT")
-        finally:
-            connection.close()  # rolls back an open transaction
+            with closing(sqlite3.connect(self.path, timeout=30, isolation_level=None)) as connection:
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                connection.execute("COMMIT")  # closing rolls back an open transaction
+        except sqlite3.Error as reason:
+            raise UserError(f"{self.path} cannot be used as the store of answers: {reason}") from reason
 
 
 def collected(study: Study) -> Store:

@@ -48,6 +48,9 @@ def test_every_option_has_its_default_and_its_type() -> None:
         (Plan, {"break_every": -1}, "--break-every must be at least 0"),
         (Bounds, {"one_sided": 1.5}, "--one-sided is a share between 0 and 1, got 1.5"),
         (Options, {"resamples": 3}, "--resamples 3 is too few"),
+        (Options, {"seed": -1}, "--seed must be at least 0, got -1"),
+        (Bounds, {"fast": float("nan")}, "--fast must be a number from 0, got nan"),
+        (Bounds, {"fewest": -1}, "--fewest must be a number from 0, got -1"),
     ],
 )
 def test_options_out_of_range(kind: type, values: dict[str, float], sentence: str) -> None:

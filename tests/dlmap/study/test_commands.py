@@ -1,6 +1,7 @@
 """The commands `dlmap study serve` and `dlmap study export`, without a browser."""
 
 import csv
+import errno
 import socket
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from dlmap.cli import main
 from dlmap.study.commands import announcement
 from dlmap.study.definition import Study
 from dlmap.study.store import Store
-from dlmap.study.trials import Trial, read_answers
+from dlmap.study.trials import Trial, read_answers, write_answers
 
 
 @pytest.fixture
@@ -85,3 +86,71 @@ def test_export(study: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
         ]
     (tmp_path / "file").touch()
     assert "cannot be written" in complaint(capsys, "export", str(study.folder), str(tmp_path / "file" / "a.csv"))
+
+
+@pytest.fixture
+def filled(study: Study) -> Study:
+    assert main(["study", "simulate", str(study.folder), "--observers", "8", "--trials", "12"]) == 0
+    return study
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("export STUDY STUDY/answers.sqlite", "answers.sqlite is there and is no .csv"),
+        ("export STUDY x.csv --observers STUDY/study.json", "study.json is there and is no .csv"),
+        ("export STUDY STUDY/originals/astronaut.png", "astronaut.png is there and is no .csv"),
+        ("export STUDY x.csv --observers ./x.csv", "give two files"),
+        ("simulate STUDY --output STUDY/answers.sqlite", "answers.sqlite is there and is no .csv"),
+        ("simulate STUDY --output STUDY", "is there and is no .csv"),
+        ("simulate STUDY --output x.csv --seed -1", "--seed must be 0 or more"),
+        ("simulate STUDY --output x.csv --side-bias nan", "--side-bias finite"),
+        ("simulate STUDY --output x.csv --scores SCORES", "must be finite"),
+        ("simulate STUDY --output x.csv --scores SCORES sharp=2", "each once"),
+        ("simulate STUDY --output x.csv --judge broken", "scores.csv is damaged"),
+        ("simulate STUDY --output x.csv --judge missing", "must be finite"),
+        ("rank --answers observers.csv --output .", "the ranking would replace observers.csv"),
+        ("rank STUDY --output file", "file cannot be written"),
+        ("export STUDY file/x.csv", "file cannot be written"),
+    ],
+)
+def test_nothing_of_the_user_is_replaced_and_no_number_is_taken_for_another(
+    command: str, sentence: str, filled: Study, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(filled.folder.parent)
+    Path("file").touch()
+    (filled.folder / "scores.csv").write_text(
+        "judge,contestant,calibrated\n"
+        + "".join(f"{j},{c},{v}\n" for j, v in (("broken", "x"), ("missing", "nan")) for c in filled.contestants)
+    )
+    write_answers(Path("observers.csv"), Store(filled.answers).answers())
+    before = {path: path.read_bytes() for path in filled.folder.parent.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    scores = " ".join(f"{name}=nan" for name in filled.contestants)
+    command = command.replace("STUDY", str(filled.folder)).replace("SCORES", scores)
+    assert sentence in complaint(capsys, *command.split())
+    assert {path: path.read_bytes() for path in filled.folder.parent.rglob("*") if path.is_file()} == before
+
+
+def test_a_full_disk_is_a_sentence_and_loses_no_answer(
+    filled: Study, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = Store(filled.answers).answers()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "ranking.csv")
+
+    monkeypatch.setattr("dlmap.study.report.write_csv", full)
+    options = ["--keep-all", "--resamples", "100"]
+    assert "ranking.csv cannot be written" in complaint(capsys, "rank", str(filled.folder), *options)
+    assert Store(filled.answers).answers() == answers
+
+
+def test_ctrl_c_is_a_sentence(
+    filled: Study, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dlmap.study.report.write_csv", stopped)
+    assert "stopped" in complaint(capsys, "rank", str(filled.folder), "--keep-all", "--resamples", "100")

@@ -146,7 +146,7 @@ def test_simulated_answers_stay_apart_from_others(
     assert main(["study", "rank", str(study), "--answers", str(elsewhere), "--output", str(output)]) == 0
     assert len(data_of(output / "ranking.html")["examples"]) == 4
     assert main(["study", "rank", str(study), "--answers", str(elsewhere), "--output", str(elsewhere)]) == 1
-    assert f"cannot be written to {elsewhere}" in capsys.readouterr().err
+    assert f"{elsewhere} cannot be written" in capsys.readouterr().err
 
 
 @pytest.mark.slow

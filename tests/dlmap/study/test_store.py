@@ -89,3 +89,13 @@ def test_answers_from_elsewhere_enter_an_empty_store_only(tmp_path: Path) -> Non
     other = Store(tmp_path / "other.sqlite")
     other.begin("ann", {}, lambda taken: [])  # she has only opened the page
     assert not other.enter(given, {}) and other.answers() == []
+
+
+def test_a_store_that_was_damaged_meanwhile_is_a_sentence(tmp_path: Path) -> None:
+    store = Store(tmp_path / "answers.sqlite")
+    store.begin("o", {}, lambda taken: TRIALS)
+    store.record("o", 0, "left", 1.0)
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("DROP TABLE observers")
+    with pytest.raises(UserError, match=r"answers\.sqlite cannot be used"):
+        store.answers()
