@@ -1,63 +1,78 @@
-"""CLIP backbones by name or by configuration."""
+"""Vision-language models (CLIP and its successors) with random weights."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
-
+from .hf_clip import HuggingFaceCLIP
 from .io.errors import UserError
-
-Backbone = str | dict[str, Any]
-"""The name of a configuration in open_clip (``ViT-B-32-quickgelu``), or a configuration itself: ``embed_dim``,
-``vision_cfg`` (a list of 4 ``layers`` makes a ResNet, a single number a transformer, ``timm_model_name`` any network of
-timm), ``text_cfg`` and ``quick_gelu``."""
-
-PUBLISHED = "ViT-B-32-quickgelu"
-"""The backbone of LIQE and MS-LIQE."""
+from .towers import Backbone, find_tower
 
 
 def build_clip(backbone: Backbone) -> Any:
-    """An untrained ``open_clip.CLIP``; an image tower of timm is built without the hub.
+    """An untrained model with ``encode_image``, ``encode_text`` and ``logit_scale``; nothing is asked of the hub.
+
+    It is one of open_clip's (``CLIP``, ``CustomTextCLIP``, ``CoCa`` without its decoder of captions) or a
+    :class:`HuggingFaceCLIP`. SigLIP's ``logit_bias`` is not trained: a constant does not change the softmax over the
+    prompts.
 
     Raises:
-        UserError: open_clip knows no such configuration, or cannot build the one that is given.
+        UserError: there is no such backbone, or it cannot be built.
     """
+    tower = find_tower(backbone)
+    clip = HuggingFaceCLIP(tower.settings) if tower.of_transformers else _open_clip(tower.settings, backbone)
+    if clip.logit_bias is not None:
+        clip.logit_bias.requires_grad_(False)
+    image_size(clip)
+    return clip
+
+
+def _open_clip(settings: Mapping[str, Any], backbone: Backbone) -> Any:
     import open_clip
 
-    config = open_clip.get_model_config(backbone) if isinstance(backbone, str) else backbone
-    if config is None:
-        raise UserError(f"unknown CLIP backbone {backbone!r}: take a name from open_clip.list_models()")
+    coca = "multimodal_cfg" in settings
+    kind = open_clip.CoCa if coca else open_clip.CustomTextCLIP if settings.get("custom_text") else open_clip.CLIP
     try:
-        return open_clip.CLIP(**_offline(config))
-    except (TypeError, ValueError, KeyError) as reason:
-        raise UserError(f"backbone {backbone!r} is no CLIP with a plain text transformer: {reason}") from reason
+        clip = kind(**_offline(settings))
+        _fit_size(clip.visual)
+    except (TypeError, ValueError, KeyError, AttributeError, AssertionError, RuntimeError) as reason:
+        raise UserError(
+            f"backbone {backbone!r} is no CLIP that open_clip can build ({reason}): give a name, or embed_dim,"
+            " vision_cfg and text_cfg as the configurations of open_clip have them"
+        ) from reason
+    if coca:
+        del clip.text_decoder
+    return clip
 
 
-def _offline(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with an image tower that timm builds without asking the hub for its shape or weights."""
-    import timm
+def _offline(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments for open_clip, with towers that are built without asking the hub for their shapes or weights."""
+    try:
+        import timm
+    except ImportError as reason:
+        raise UserError("timm, which open_clip needs, is missing: pip install timm") from reason
+    if text := settings.get("text_cfg", {}).get("hf_model_name"):
+        raise ValueError(f"only the hub describes its text tower ({text}): take one with a text tower of open_clip")
+    vision = dict(settings.get("vision_cfg", {}))
+    if name := vision.get("timm_model_name"):
+        if not timm.is_model(name):
+            raise ValueError(f"timm knows no model {name!r}")
+        vision["timm_model_pretrained"] = False
+    return {**{name: value for name, value in settings.items() if name != "custom_text"}, "vision_cfg": vision}
 
-    vision = dict(config.get("vision_cfg", {}))
-    name = vision.get("timm_model_name")
-    if name and not timm.is_model(name):
-        raise ValueError(f"timm knows no model {name!r}")
-    return {**config, "vision_cfg": {**vision, "timm_model_pretrained": False} if name else vision}
+
+def _fit_size(visual: Any) -> None:
+    """Let a network of timm that has learnt positions take the image size of the settings."""
+    patches = getattr(getattr(visual, "trunk", None), "patch_embed", None)
+    if getattr(patches, "img_size", None) not in (None, visual.image_size):
+        if any(side % patch for side, patch in zip(visual.image_size, patches.patch_size, strict=True)):
+            raise ValueError(f"image_size {visual.image_size} is no multiple of its patches, {patches.patch_size}")
+        visual.set_input_size(visual.image_size)
 
 
 def image_size(clip: Any) -> int:
     """Side of the square images that the backbone takes, in pixels."""
     size = clip.visual.image_size
-    return int(size if isinstance(size, int) else size[0])
-
-
-def tokenize(prompts: list[str], clip: Any) -> Tensor:
-    """(len(prompts), context length) int64 tokens of OpenAI's byte-pair vocabulary."""
-    from open_clip import SimpleTokenizer
-
-    return SimpleTokenizer(context_length=clip.context_length)(prompts)
-
-
-def openai_name(backbone: str) -> str:
-    """open_clip's name for OpenAI's version (QuickGELU) of a backbone: ``ViT-B-32`` or ``ViT-B/32``."""
-    name = backbone.replace("/", "-")
-    return name if name.endswith("-quickgelu") else f"{name}-quickgelu"
+    height, width = (size, size) if isinstance(size, int) else size
+    if height != width:
+        raise UserError(f"the backbone takes images of {height} x {width} pixels: take one for square images")
+    return int(height)

@@ -10,11 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .clip import Backbone, openai_name
+from .hf_clip import load_hf_weights
 from .io.errors import UserError
 from .io.hub import weights_file
 from .io.shipped import located
 from .io.trust import check_finite, read_weights
+from .towers import OPEN_CLIP, Backbone, holds_transformers, openai_name
 
 logger = logging.getLogger(__name__)
 
@@ -22,9 +23,9 @@ logger = logging.getLogger(__name__)
 def read_openai_layout(path: str | Path) -> dict[str, Tensor]:
     """Weights of a checkpoint in the layout of OpenAI's CLIP, in float32.
 
-    Accepts ``.safetensors`` or a pickled state dict (read with ``weights_only=True``), alone or under
-    ``model_state_dict`` or ``state_dict``, with or without the prefix ``module.`` or, as in an exported MS-LIQE,
-    ``clip.``.
+    That is open_clip's too, which has other text towers below ``text.``. Accepts ``.safetensors`` or a pickled state
+    dict (read with ``weights_only=True``), alone or under ``model_state_dict`` or ``state_dict``, with or without the
+    prefix ``module.`` or, as in an exported MS-LIQE, ``clip.``.
 
     Raises:
         UserError: the file is missing, unreadable, or of another kind; the message says what was found.
@@ -37,7 +38,9 @@ def read_openai_layout(path: str | Path) -> dict[str, Tensor]:
         raise UserError(f"{path} holds a {type(found).__name__}: give a state dict in the layout of OpenAI's CLIP")
     tensors = ((str(name), value) for name, value in found.items() if isinstance(value, Tensor))
     weights = {name.removeprefix("module.").removeprefix("clip."): value for name, value in tensors}
-    if not any(name.startswith("visual.") for name in weights) or "text_projection" not in weights:
+    towers = {name.partition(".")[0] for name in weights}
+    of_transformers = any(name.startswith("model.vision_model.") for name in weights)  # an exported MS-LIQE
+    if not of_transformers and not ("visual" in towers and towers & {"text_projection", "text"}):
         names = ", ".join(str(key) for key in list(found)[:4]) or "nothing"
         raise UserError(
             f"{path} is not in the layout of OpenAI's CLIP (found {names}): give an MS-LIQE, LIQE or CLIP state dict; "
@@ -57,10 +60,22 @@ def load_openai_weights(clip: Any, path: str | Path, any_view_size: bool = False
     Raises:
         UserError: the weights belong to another backbone, or are not all finite.
     """
-    weights = read_openai_layout(path)
+    weights = _adapted(read_openai_layout(path), clip)
     if any_view_size:
         weights |= _positions(weights, clip.state_dict())
     _fill(clip, weights, path, "backbone")
+
+
+def _adapted(weights: dict[str, Tensor], clip: Any) -> dict[str, Tensor]:
+    """The names and shapes of ``clip`` for what open_clip keeps in several ways, without CoCa's decoder of captions."""
+    from open_clip.model import convert_to_custom_text_state_dict
+
+    found = convert_to_custom_text_state_dict(weights) if hasattr(clip, "text") else weights
+    expected = clip.state_dict()
+    for name in expected.keys() & found.keys() & {"logit_scale", "logit_bias"}:
+        if found[name].numel() == 1:
+            found[name] = found[name].reshape(expected[name].shape)
+    return {name: value for name, value in found.items() if not name.startswith("text_decoder.")}
 
 
 def _fill(network: nn.Module, weights: Mapping[str, Tensor], path: str | Path, title: str) -> None:
@@ -95,25 +110,37 @@ def _positions(weights: Mapping[str, Tensor], of_clip: Mapping[str, Tensor]) -> 
 def load_clip_weights(clip: Any, source: str, backbone: Backbone) -> None:
     """Fill ``clip`` from a file in the layout of OpenAI's CLIP, or by open_clip's name of weights on the hub.
 
-    Weights can be for images of another size: their positions are interpolated. If timm builds the image tower, a file
-    of that network's weights can also fill the tower alone. Its classifier is not used; the text tower does not change.
+    Weights can be for images of another size: the positions of open_clip's own image towers are interpolated. If timm
+    builds the image tower, a file of that network's weights can also fill the tower alone. Its classifier is not used;
+    the text tower does not change.
 
     Args:
         source: path of the file, or a name such as ``openai``; or the folder of an exported MS-LIQE, or
-            the name of one that ships.
+            the name of one that ships; or a folder of open_clip or transformers.
         backbone: that of ``clip``; a name is needed for weights on the hub.
 
     Raises:
         UserError: neither such a file nor such a name, a hub that cannot be reached, or weights of another backbone.
     """
     source = located(source)
+    if holds_transformers(Path(source)):
+        return load_hf_weights(clip, Path(source))
     if Path(source).is_dir():
-        source = weights_file(source)
+        source = _in_folder(Path(source))
     elif not Path(source).is_file():
         source = _from_hub(source, backbone)
     elif _load_trunk(clip, Path(source)):
         return
     load_openai_weights(clip, source, any_view_size=True)
+
+
+def _in_folder(folder: Path) -> str:
+    """The file of weights of an exported MS-LIQE, or of a folder of open_clip."""
+    if not (folder / OPEN_CLIP).is_file():
+        return weights_file(str(folder))
+    if not (file := folder / "open_clip_model.safetensors").is_file():
+        raise UserError(f"{folder} has no {file.name}: copy this file of the model too")
+    return str(file)
 
 
 def _load_trunk(clip: Any, path: Path) -> bool:

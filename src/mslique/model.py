@@ -14,34 +14,33 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
-from .clip import PUBLISHED, Backbone, build_clip, image_size, openai_name, tokenize
-from .clip_weights import load_openai_weights
+from .clip import build_clip, image_size
+from .clip_weights import load_clip_weights, load_openai_weights
 from .correlation import make_calibration
 from .io.errors import UserError
-from .io.hub import HUB_OPTIONS, model_source, weights_file
-from .io.trust import check_finite
-from .views import CropRule, MultiScaleViews
+from .pretrained import SharedModel
+from .tokens import prompt_tokens
+from .towers import PUBLISHED, Backbone, find_tower, openai_name
+from .views import CropRule, MultiScaleViews, usual_stride
 from .vocabulary import LEVELS, PROMPT, quality_prompts
 
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
-
-class MSLIQE(nn.Module, PyTorchModelHubMixin, library_name="mslique", tags=["image-quality-assessment", "clip"]):
+class MSLIQE(SharedModel, library_name="mslique", tags=["image-quality-assessment", "clip"]):
     """Images (B, 3, H, W) in [0, 1] to quality scores (B,) in [1, n_levels]. A score does not depend on the batch.
 
     Args:
-        backbone: see :data:`mslique.clip.Backbone`; the side of a view is the backbone's image size.
-        scales, n_crops, whole_image, stride, crop_rule, antialias: see :class:`MultiScaleViews`.
+        backbone: see :data:`mslique.towers.Backbone`; the side of a view is the backbone's image size.
+        scales, n_crops, whole_image, stride, crop_rule, antialias: see :class:`MultiScaleViews`; stride None: a seventh
+            of the view [ours].
         levels, prompt, scenes, distortions: see :func:`mslique.vocabulary.quality_prompts`.
         softmax_divisor: divides the logits; 2 in MS-LIQE.
-        mean, std: per channel, of the images that the backbone knows.
+        mean, std: per channel, of the images that the backbone knows; None: as it was trained.
         center, scale: constants of the calibration 100 / (1 + exp(-(score - center) / scale)), which enhancement
             maximises; ``dlmap calibrate`` fits them. None: not calibrated.
         piece: side in pixels of pieces; enhancement takes their mean score of a larger image [ours]. None: no pieces.
+        tokens: of the prompts, a row for each; None: the backbone's tokenizer makes them.
     """
 
     mean: Tensor
@@ -55,7 +54,7 @@ class MSLIQE(nn.Module, PyTorchModelHubMixin, library_name="mslique", tags=["ima
         scales: Sequence[float] = (1.0, 0.75),
         n_crops: int = 7,
         whole_image: bool = True,
-        stride: int = 32,
+        stride: int | None = None,
         crop_rule: CropRule = "official",
         antialias: bool = False,
         levels: Sequence[str] = LEVELS,
@@ -63,11 +62,12 @@ class MSLIQE(nn.Module, PyTorchModelHubMixin, library_name="mslique", tags=["ima
         scenes: Sequence[str] = (),
         distortions: Sequence[str] = (),
         softmax_divisor: float = 2.0,
-        mean: Sequence[float] = CLIP_MEAN,
-        std: Sequence[float] = CLIP_STD,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
         center: float | None = None,
         scale: float | None = None,
         piece: int | None = None,
+        tokens: Sequence[Sequence[int]] | None = None,
     ) -> None:
         super().__init__()
         self.calibration = make_calibration(center, scale)
@@ -75,17 +75,23 @@ class MSLIQE(nn.Module, PyTorchModelHubMixin, library_name="mslique", tags=["ima
             raise UserError(f"piece must be a number of pixels, or null, got {piece}")
         self.piece = piece
         self.clip = build_clip(backbone)
-        size = image_size(self.clip)
+        tower, size = find_tower(backbone), image_size(self.clip)
+        stride = usual_stride(size) if stride is None else stride
+        mean = [float(value) for value in (tower.mean if mean is None else mean)]
+        std = [float(value) for value in (tower.std if std is None else std)]
+        prompts = quality_prompts(levels, prompt, scenes, distortions)
         self.views = MultiScaleViews(size, tuple(scales), n_crops, whole_image, stride, crop_rule, antialias)
         self.softmax_divisor = softmax_divisor
         constants = {
             "mean": torch.tensor(mean).view(3, 1, 1),
             "std": torch.tensor(std).view(3, 1, 1),
-            "tokens": tokenize(quality_prompts(levels, prompt, scenes, distortions), self.clip),
+            "tokens": prompt_tokens(prompts, tower, self.clip, tokens),
             "points": torch.arange(1.0, len(levels) + 1),
         }
         for name, value in constants.items():
             self.register_buffer(name, value, persistent=False)
+        found = {"tokens": self.tokens.tolist()} if tower.foreign_tokenizer else {}
+        self.keep(backbone=tower.config, stride=stride, mean=mean, std=std, **found)
         self._text_cache: Tensor | None = None
         self.register_load_state_dict_post_hook(_forget_text)
 
@@ -145,55 +151,19 @@ class MSLIQE(nn.Module, PyTorchModelHubMixin, library_name="mslique", tags=["ima
         """The model, in eval mode, of a file in the layout of OpenAI's CLIP, such as the authors' ``MS_LIQE.pt``.
 
         Args:
-            path: see :func:`mslique.clip_weights.read_openai_layout`.
-            backbone: OpenAI's name for the architecture; QuickGELU is implied.
+            path: see :func:`mslique.clip_weights.read_openai_layout`; or a folder of open_clip or transformers.
+            backbone: OpenAI's name for the architecture, whose QuickGELU is implied; or another one, or a folder.
             config: other arguments of the class.
 
         Raises:
             UserError: the file is missing, of another kind, or does not fit the backbone.
         """
         model = cls(backbone=openai_name(backbone), **config)
-        load_openai_weights(model.clip, path)
+        if Path(path).is_dir():
+            load_clip_weights(model.clip, str(path), backbone)
+        else:
+            load_openai_weights(model.clip, path)
         return model.eval()
-
-    @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> "MSLIQE":
-        """The model, in eval mode, of a folder or hub id with config.json and model.safetensors.
-
-        Args:
-            pretrained_model_name_or_path: the folder, one that ships (``data/mslique-tiny``), or the hub id.
-            options: of huggingface_hub's mixin, such as ``revision`` and ``map_location``.
-
-        Raises:
-            UserError: neither exists or can be reached, or it holds something else, or weights that are not finite.
-        """
-        weights_file(source := model_source(pretrained_model_name_or_path), options)  # a clearer error than the mixin's
-        try:
-            return super().from_pretrained(source, **options)
-        except UserError:
-            raise
-        except Exception as reason:  # a config.json may hold anything
-            raise UserError(
-                f"{pretrained_model_name_or_path} cannot be read as an MS-LIQE ({type(reason).__name__}: {reason}):"
-                " give a folder that mslique export or mslique import wrote"
-            ) from reason
-
-    @classmethod
-    def _from_pretrained(
-        cls, *, model_id: str, map_location: str = "cpu", strict: bool = True, **options: Any
-    ) -> "MSLIQE":
-        file = weights_file(model_id, options)
-        options = {name: value for name, value in options.items() if name not in HUB_OPTIONS}
-        if "backbone" not in options:
-            raise UserError(f"the config.json of {model_id} is not MS-LIQE's: it names no backbone")
-        model = cls(**options)
-        try:
-            model = cls._load_as_safetensor(model, file, map_location, strict)
-        except RuntimeError as reason:
-            why = " ".join(str(reason).split())[:300]
-            raise UserError(f"{model_id}: config.json and model.safetensors do not match ({why})") from reason
-        check_finite(model.state_dict(), file)
-        return model
 
 
 def _forget_text(model: nn.Module, *_: Any) -> None:

@@ -17,7 +17,6 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import CatMetric
 
-from .clip import PUBLISHED
 from .clip_weights import load_clip_weights
 from .data.batch import Batch, joined
 from .evaluation import Agreement, agreements, write_report
@@ -27,6 +26,7 @@ from .learning_rate import warm_cosine
 from .model import MSLIQE
 from .randomness import training_generator
 from .sharing import RECORD
+from .towers import PUBLISHED, published_normalisation
 
 
 class QualityModule(LightningModule):
@@ -176,7 +176,8 @@ def _initial_model(config: dict[str, Any] | None, clip_weights: str | None, pret
         if clip_weights is not None:
             raise UserError("clip_weights would replace the pretrained weights: leave them out")
         return MSLIQE.from_pretrained(pretrained)
-    model = MSLIQE(**(config or {}))
+    backbone = (config or {}).get("backbone", PUBLISHED)
+    model = MSLIQE(**{**published_normalisation(backbone, clip_weights), **(config or {})})
     if clip_weights is not None:
-        load_clip_weights(model.clip, clip_weights, (config or {}).get("backbone", PUBLISHED))
+        load_clip_weights(model.clip, clip_weights, backbone)
     return model

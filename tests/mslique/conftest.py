@@ -10,9 +10,15 @@ import pytest
 import torch
 from PIL import Image
 from skimage import data
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.processors import TemplateProcessing
 from torch import Tensor
+from transformers import PreTrainedTokenizerFast
 
 from mslique import MSLIQE
+from mslique.vocabulary import LEVELS, quality_prompts
 
 TEXT = {"context_length": 16, "vocab_size": 49408, "width": 8, "heads": 2, "layers": 1}
 VISION = {
@@ -49,6 +55,21 @@ def tiny_model() -> Callable[..., MSLIQE]:
         return model.eval()
 
     return make
+
+
+@pytest.fixture(scope="session")
+def write_tokenizer() -> Callable[..., None]:
+    """Writes the files of a tokenizer that knows each word of MS-LIQE's prompts, as any in tokenizer.json."""
+
+    def write(folder: Path) -> None:
+        words = ["<pad>", "<eos>", "<unk>", *quality_prompts()[0].split(), *LEVELS]
+        fast = Tokenizer(WordLevel({word: k for k, word in enumerate(dict.fromkeys(words))}, "<unk>"))
+        fast.pre_tokenizer = Whitespace()
+        fast.post_processor = TemplateProcessing(single="$A <eos>", special_tokens=[("<eos>", 1)])
+        special = {"pad_token": "<pad>", "eos_token": "<eos>", "unk_token": "<unk>"}
+        PreTrainedTokenizerFast(tokenizer_object=fast, **special).save_pretrained(folder)
+
+    return write
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,9 @@ import timm
 import torch
 
 from mslique import UserError
-from mslique.clip import build_clip, openai_name, tokenize
+from mslique.clip import build_clip
+from mslique.tokens import prompt_tokens
+from mslique.towers import find_tower, openai_name
 
 TINY = {
     "embed_dim": 64,
@@ -28,7 +30,7 @@ def test_openai_names() -> None:
 
 
 def test_tokens_are_those_of_openais_vocabulary() -> None:
-    tokens = tokenize(["a photo"], build_clip(TINY))
+    tokens = prompt_tokens(["a photo"], find_tower(TINY), build_clip(TINY))
     assert tokens.tolist() == [[49406, 320, 1125, 49407] + [0] * 12]  # published ids: <start> a photo <end>
 
 

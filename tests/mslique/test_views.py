@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mslique import MultiScaleViews
+from mslique.views import usual_stride
 
 
 def brute_force(images: Tensor, views: MultiScaleViews) -> Tensor:
@@ -30,6 +31,11 @@ def test_official_views_equal_unfolding_the_whole_grid(height: int, width: int, 
 def test_the_default_is_the_published_layout() -> None:
     views = MultiScaleViews()(torch.rand(1, 3, 299, 310))
     assert views.shape == (1, 15, 3, 224, 224)
+
+
+@pytest.mark.parametrize(("size", "stride"), [(224, 32), (336, 48), (384, 55), (256, 37), (448, 64), (3, 1)])
+def test_the_stride_grows_with_the_view(size: int, stride: int) -> None:
+    assert usual_stride(size) == stride
 
 
 def test_one_scale_with_fifteen_crops() -> None:
