@@ -60,6 +60,7 @@ class Ending(Callback):
         self._all_finished = True
         if trainer.is_global_zero:
             self.run.conclude()
+        self.run.close()
         self._restore_handlers()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:

@@ -68,7 +68,7 @@ class MAPEnhancer(L.LightningModule):
         return [Ending(self.run)]
 
     def prepare_data(self) -> None:
-        self.run.check_output()
+        self.run.check_output(alone=self.trainer.is_global_zero)
 
     def setup(self, stage: str) -> None:
         # The module and the data module meet only here: Lightning calls setup before it asks for the batches.

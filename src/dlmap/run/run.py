@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from mslique import UserError
 
 from .fingerprint import content_key
+from .lock import Lock
 from .plan import make_batches
 from .record import FAILED, Journal, Record, write_results
 from .report import write_report
@@ -45,19 +46,27 @@ class Run:
             raise UserError(f"--output {output} is a file: give a folder")
         self.output, self.keep_format, self.metadata, self.report = output, keep_format, metadata, report
         self.journal = Journal(output)
+        self._lock = Lock(self.journal.folder / "lock")
         self.options, self.told_to_stop, self.planned, self.share = "", False, 0, 0
         self._background: Background | None = None
 
-    def check_output(self) -> None:
-        """Find out before the work whether results can be written.
+    def check_output(self, alone: bool = True) -> None:
+        """Find out before the work whether results can be written; from here to ``close`` no other run may write there.
+
+        Args:
+            alone: False in the processes of a run other than the one that plans it, which keeps others out for all.
 
         Raises:
-            UserError: they cannot.
+            UserError: they cannot, or another run writes there.
         """
         try:
             self.output.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.output):
                 pass
+            if alone and not self._lock.take():
+                raise UserError(
+                    f"another run is writing to --output {self.output}: wait until it has ended, or give another folder"
+                )
         except OSError as reason:
             raise UserError(
                 f"--output {self.output} cannot be written to ({reason.strerror}): give another folder"
@@ -101,9 +110,10 @@ class Run:
             self._background.finish()
 
     def close(self) -> None:
-        """Wait until all is written, without a further error; for use after another error."""
+        """Wait until all is written, without a further error; then other runs may write there."""
         if self._background is not None:
             self._background.close()
+        self._lock.release()
 
     def conclude(self) -> None:
         """Write results.csv and report.html, in one process, after all processes have finished.

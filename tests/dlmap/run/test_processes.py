@@ -90,6 +90,21 @@ def test_two_processes_do_every_photograph_once(many: Path, plain: Path, tmp_pat
 
 
 @pytest.mark.slow
+def test_two_runs_do_not_meet_in_one_folder(many: Path, plain: Path, tmp_path: Path, models: list[str]) -> None:
+    first = start(many, tmp_path, *models, *TWO, "--data.batch_size=1", "--model.ascent.iterations=20")
+    wait_for(1, tmp_path)
+    second = start(many, tmp_path, *models, *TWO)
+    _, errors = second.communicate(timeout=180)
+    assert first.poll() is None and second.returncode == 1
+    assert f"error: another run is writing to --output {tmp_path}: wait until it has ended" in errors
+    assert "Traceback" not in errors
+    _, errors = first.communicate(timeout=180)
+    assert first.returncode == 0, errors
+    assert predict(many, tmp_path, *models) == 0
+    check_complete(tmp_path, plain)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [[], TWO], ids=["one", "two"])
 def test_after_a_kill_only_the_missing_ones_are_done(
     processes: list[str], many: Path, plain: Path, tmp_path: Path, models: list[str]
