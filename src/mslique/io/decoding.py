@@ -73,7 +73,7 @@ def decode_image(path: str | Path) -> Decoded:
 
 
 def _decoded(file: ImageFile.ImageFile, notes: list[str]) -> Decoded:
-    check(file)
+    check(file, notes)
     load(file, notes)
     exif, xmp = _turned_upright(file, notes), file.info.get("xmp", b"")
     picture = file.convert("LA") if file.mode == "La" else file  # La: multiplied by alpha

@@ -78,10 +78,11 @@ def _has_all_scans(data: bytes, components: int) -> bool:
     return len(last) == components
 
 
-def without_bad_chunks(stream: BinaryIO, notes: list[str]) -> BinaryIO:
+def without_bad_chunks(stream: BinaryIO, notes: list[str], only_header: bool) -> BinaryIO:
     """The PNG without damaged or very large metadata, for which Pillow would refuse the picture too.
 
     Args:
+        only_header: look no further than the pixels, since that takes reading the whole file.
         notes: get the kinds of the chunks that are left out.
     """
     cuts, kinds, text, place, end = [0], set(), 0, len(SIGNATURE), stream.seek(0, io.SEEK_END)
@@ -89,6 +90,8 @@ def without_bad_chunks(stream: BinaryIO, notes: list[str]) -> BinaryIO:
         stream.seek(place)
         length, kind = struct.unpack(">I4s", stream.read(8))
         after = place + length + 12
+        if kind == b"IDAT" and only_header:
+            break
         if kind[:1].islower() and kind != b"fdAT" and after <= end:  # a letter of lower case: not needed for the pixels
             content, check = stream.read(length), stream.read(4)
             size, most = _text(kind, content)
@@ -108,12 +111,16 @@ def without_bad_chunks(stream: BinaryIO, notes: list[str]) -> BinaryIO:
 
 def _text(kind: bytes, content: bytes) -> tuple[int, int]:
     """The length of what a chunk of a PNG holds, once it is inflated, and the length that Pillow refuses."""
-    name, _, packed = content.partition(b"\0")
+    _, _, packed = content.partition(b"\0")
     if kind == b"iTXt" and packed[:1] == b"\1":
-        packed = packed[1:].split(b"\0", 2)[-1]
-    elif kind not in (b"zTXt", b"iCCP"):
+        packed = packed[1:].split(b"\0", 3)[-1]  # after the method (0), the language and the translated name
+    elif kind in (b"zTXt", b"iCCP"):
+        if packed[:1] != b"\0":  # no known method, for which Pillow refuses the picture as well
+            return MOST_PACKED_TEXT, MOST_PACKED_TEXT
+        packed = packed[1:]
+    else:
         return len(content), MOST_TEXT
     try:
-        return len(zlib.decompressobj().decompress(packed[1:], MOST_PACKED_TEXT)), MOST_PACKED_TEXT
+        return len(zlib.decompressobj().decompress(packed, MOST_PACKED_TEXT)), MOST_PACKED_TEXT
     except zlib.error:
         return 0, MOST_PACKED_TEXT  # Pillow takes it for an empty text

@@ -20,6 +20,8 @@ MAX_PIXELS = 300_000_000
 LARGE, MOST_PIXELS_A_BYTE = 4_000_000, 1000
 """A file of more than LARGE pixels may have this many pixels a byte; photographs have at most about 100 [ours]."""
 
+ANEW = "save it anew, as PNG or JPEG, with a program that opens it"
+
 
 def image_size(path: str | Path) -> tuple[int, int]:
     """(width, height) in pixels in the file's header, before the EXIF orientation.
@@ -27,15 +29,18 @@ def image_size(path: str | Path) -> tuple[int, int]:
     Raises:
         UserError: the file cannot be read, or is refused because of its header.
     """
-    with opened_image(path) as (file, _):
+    with opened_image(path, only_header=True) as (file, _):
         return file.size
 
 
 @contextmanager
-def opened_image(path: str | Path) -> Iterator[tuple[ImageFile.ImageFile, list[str]]]:
+def opened_image(path: str | Path, only_header: bool = False) -> Iterator[tuple[ImageFile.ImageFile, list[str]]]:
     """The file as Pillow opens it, its pixels not decoded yet, and notes of what was ignored.
 
     Any number of threads may open and decode files at once: no option of the whole process is changed.
+
+    Args:
+        only_header: the pixels will not be decoded.
 
     Raises:
         UserError: it is no regular file, is of none of FORMATS, has more pixels than MAX_PIXELS or than its length
@@ -46,7 +51,7 @@ def opened_image(path: str | Path) -> Iterator[tuple[ImageFile.ImageFile, list[s
         if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
             raise UserError("it is not a regular file")
         notes: list[str] = []
-        with open(path, "rb") as stream, _identified(stream, notes) as file:
+        with open(path, "rb") as stream, _identified(stream, notes, only_header) as file:
             pixels = file.width * file.height
             if pixels > MAX_PIXELS:
                 raise UserError(f"{file.width} x {file.height} pixels are more than {MAX_PIXELS:,}")
@@ -55,20 +60,19 @@ def opened_image(path: str | Path) -> Iterator[tuple[ImageFile.ImageFile, list[s
             yield file, notes
     except Exception as reason:  # Pillow's decoders raise many kinds, which all mean the same to the caller
         kind = "" if isinstance(reason, UserError) else f"{type(reason).__name__}: "
-        raise UserError(
-            f"{path} cannot be decoded as an image ({kind}{reason}):"
-            " save it anew, as PNG or JPEG, with a program that opens it, or leave it out"
-        ) from reason
+        missing = isinstance(reason, OSError) and reason.errno is not None  # Pillow's own errors have no number
+        way = "check the path and the permissions" if missing else f"{ANEW}, or leave it out"
+        raise UserError(f"{path} cannot be decoded as an image ({kind}{reason}): {way}") from reason
 
 
-def _identified(stream: BinaryIO, notes: list[str]) -> ImageFile.ImageFile:
+def _identified(stream: BinaryIO, notes: list[str], only_header: bool) -> ImageFile.ImageFile:
     """What Image.open does, without its limit of pixels, which is an option of the whole process, and without mmap."""
     Image.init()
     start = stream.read(16)
     for kind in filter(Image.OPEN.__contains__, FORMATS):
         factory, accept = Image.OPEN[kind]
         if accept is None or (accepted := accept(start)) is True:
-            whole = without_bad_chunks(stream, notes) if kind == "PNG" else stream
+            whole = without_bad_chunks(stream, notes, only_header) if kind == "PNG" else stream
             whole.seek(0)
             try:
                 return factory(whole, "")

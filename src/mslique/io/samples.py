@@ -12,22 +12,35 @@ from .errors import UserError
 BITS, PHOTOMETRIC, COUNTS, CHANNELS, LAYOUT, COLOURS, SIGN = 258, 262, 279, 277, 284, 320, 339
 WHITE_IS_ZERO, YCBCR, LAB, PLANAR, SIGNED = 0, 6, 8, 2, 2
 """Tags of TIFF and values of them (TIFF 6.0)."""
+GAMMA = 0.455
+"""Of pictures in sRGB (PNG, 11.3.2.1: gAMA)."""
 
 
-def check(file: ImageFile.ImageFile) -> None:
+def check(file: ImageFile.ImageFile, notes: list[str]) -> None:
     """Before a file is loaded: refuse what Pillow would read wrongly, and correct what it has read wrongly so far.
+
+    Args:
+        notes: get a sentence if the file asks for something that is not done.
 
     Raises:
         UserError: the message says what is not read, without the name of the file.
     """
     if isinstance(file, TiffImagePlugin.TiffImageFile):
         _check_tiff(file)
-    elif isinstance(file, PngImagePlugin.PngImageFile) and (clear := file.info.get("transparency")) is not None:
+    elif isinstance(file, PngImagePlugin.PngImageFile):
+        _check_png(file, notes)
+
+
+def _check_png(file: PngImagePlugin.PngImageFile, notes: list[str]) -> None:
+    if (clear := file.info.get("transparency")) is not None:
         form = file.tile[0].args  # Pillow brings the pixels to 8 bits, but not the value that stands for transparent
         if form in ("L;2", "L;4"):
             file.info["transparency"] = clear * (85 if form == "L;2" else 17)
         elif form == "RGB;16B":
             file.info["transparency"] = tuple(value >> 8 for value in clear)
+    gamma = file.info.get("gamma", GAMMA)
+    if abs(gamma / GAMMA - 1) > 0.1 and not file.info.keys() & {"icc_profile", "srgb"}:
+        notes.append(f"its gamma of {gamma:.3g} was taken for {GAMMA}, that of sRGB")
 
 
 def _check_tiff(file: TiffImagePlugin.TiffImageFile) -> None:

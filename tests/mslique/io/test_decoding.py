@@ -1,4 +1,5 @@
 import io
+import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -210,18 +211,35 @@ def test_other_truncated_photos_are_refused(kind: str, tmp_path: Path) -> None:
 
 def test_metadata_that_are_too_large_or_damaged_do_not_cost_the_picture(tmp_path: Path) -> None:
     """Neither before nor after the pixels; what is sound is kept."""
-    path, pixels, xmp = tmp_path / "x.png", b"\0" + bytes(range(12)), b"<x/>"
-    text = b"x\0\0" + zlib.compress(bytes(2 << 20))
+    path, pixels, xmp, much = tmp_path / "x.png", b"\0" + bytes(range(12)), b"<x/>", zlib.compress(bytes(2 << 20))
     sound = chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)
-    broken = chunk(b"gAMA", bytes(4))[:-1] + b"?"
-    for first, last in ((chunk(b"zTXt", text), b""), (b"", chunk(b"zTXt", text)), (broken, broken)):
+    bad = [chunk(b"zTXt", b"x\0\0" + much), chunk(b"iTXt", b"x\0\1\0en\0translated\0" + much), chunk(b"iCCP", b"")]
+    bad += [chunk(b"iCCP", b"x\0\0" + much), chunk(b"gAMA", bytes(4))[:-1] + b"?"]
+    for first, last in [(one, b"") for one in bad] + [(b"", one) for one in bad]:
         data = png(4, 1, pixels, sound + first)
         path.write_bytes(data[:-12] + last + data[-12:])
-        kind = "gAMA" if first == broken else "zTXt"
+        kind = (first + last)[4:8].decode()
         with pytest.warns(UserWarning, match=rf"x.png: damaged or very large metadata were ignored \({kind}\)"):
             decoded = decode_image(path)
         assert decoded.image.mul(255).round().permute(1, 2, 0).flatten().tolist() == list(range(12))
         assert decoded.xmp == xmp and image_size(path) == (4, 1)
+
+
+def test_a_gamma_that_is_not_applied_is_told(tmp_path: Path) -> None:
+    for gamma, others, told in ((100000, b"", True), (45455, b"", False), (100000, chunk(b"sRGB", b"\0"), False)):
+        further = chunk(b"gAMA", gamma.to_bytes(4)) + others
+        (tmp_path / "x.png").write_bytes(png(4, 1, b"\0" + bytes(12), further))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            assert ("its gamma of 1 was taken for 0.455" in decode_image(tmp_path / "x.png").note) is told
+        assert bool(caught) is told
+
+
+def test_what_cannot_be_opened_has_another_way_out(tmp_path: Path) -> None:
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    for name in ("loop.png", "missing.png"):
+        with pytest.raises(UserError, match=f"{name} cannot be decoded .*: check the path and the permissions"):
+            read_image(tmp_path / name)
 
 
 def test_photographs_that_are_read_at_once_leave_the_options_of_pillow_alone(tmp_path: Path) -> None:

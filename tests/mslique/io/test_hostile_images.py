@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from mslique import UserError, decode_image, image_size
 
-KINDS = {kind: encoded(kind, side=24) for kind in ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "JPEG2000", "BMP")}
+KINDS = {kind: encoded(kind, side=24) for kind in ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "JPEG2000", "BMP", "AVIF")}
+KINDS["progressive JPEG"] = encoded("JPEG", side=24, progressive=True)
 KINDS["compressed TIFF"] = encoded("TIFF", side=24, compression="tiff_lzw")
 SOON = datetime.timedelta(seconds=3)
 
