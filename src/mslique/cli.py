@@ -1,7 +1,7 @@
 """The command ``mslique``: score photographs, export and import models, train on every split of the datasets."""
 
 import argparse
-import csv
+import io
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -22,6 +22,8 @@ def main(args: Sequence[str] | None = None) -> int:
     if further and options.run is not _splits:
         _parser().error(f"unrecognized arguments: {' '.join(further)}")
     options.further = further
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be in another encoding
     try:
         return int(options.run(options))
     except UserError as mistake:
@@ -106,35 +108,36 @@ def _score(options: argparse.Namespace) -> int:
     import torch
     from tqdm import tqdm
 
-    from .scoring import score_files
+    from .scoring import score_files, write_tables
     from .sharing import TINY, load_model
 
-    for file in (options.csv, options.json):
-        if file is not None and (file.is_dir() or not file.absolute().parent.is_dir()):
-            raise UserError(f"{file} cannot be written: give a file in a folder that exists")
     files = _images(options.paths, options.recursive)
+    tables = [file for file in (options.csv, options.json) if file is not None]
+    _check_tables(tables, files)
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     model = _on_device(load_model(options.model or TINY), device)
-    scores = []
-    for score in tqdm(score_files(model, files, options.batch_size), total=len(files), unit="image", disable=None):
-        tqdm.write(_line(score, options.levels), file=sys.stderr if score.error else sys.stdout)
-        scores.append(score)
-    records = [_record(score, options.levels) for score in scores]
+    scores: list[Score] = []
     try:
-        _write_tables(records, options.csv, options.json)
-    except OSError as reason:
-        raise UserError(f"{reason.filename} cannot be written ({reason.strerror}): give another file") from reason
+        for score in tqdm(score_files(model, files, options.batch_size), total=len(files), unit="image", disable=None):
+            tqdm.write(_line(score, options.levels), file=sys.stderr if score.error else sys.stdout)
+            scores.append(score)
+    except KeyboardInterrupt:
+        raise UserError(f"stopped after {len(scores)} of {len(files)} images; the tables hold these") from None
+    finally:
+        if scores:
+            write_tables(scores, options.levels, options.csv, options.json)
     return 1 if any(score.error for score in scores) else 0
 
 
-def _write_tables(records: list[dict[str, str | float | None]], table: Path | None, listing: Path | None) -> None:
-    if table is not None:
-        with table.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, records[0])
-            writer.writeheader()
-            writer.writerows(records)
-    if listing is not None:
-        listing.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
+def _check_tables(tables: Sequence[Path], images: Sequence[Path]) -> None:
+    """Raise a UserError if a table cannot be written, or would replace an image or the other table."""
+    for file in tables:
+        if file.is_dir() or not file.absolute().parent.is_dir():
+            raise UserError(f"{file} cannot be written: give a file in a folder that exists")
+        if file.resolve() in {image.resolve() for image in images}:
+            raise UserError(f"{file} is one of the images, which the table would replace: give another file")
+    if len({file.resolve() for file in tables}) < len(tables):
+        raise UserError(f"{tables[0]} cannot be both tables: give two files")
 
 
 def _on_device(model: Any, device: str) -> Any:
@@ -150,17 +153,6 @@ def _line(score: "Score", levels: bool) -> str:
         return f"error: {score.error}"
     shares = "  ".join(f"{p:.3f}" for p in score.probabilities) + "  " if levels else ""
     return f"{score.score:.4f}  {shares}{score.file}"
-
-
-def _record(score: "Score", levels: bool) -> dict[str, str | float | None]:
-    """The columns file, score, error, and with ``levels`` one for each level, counted from 1 (the worst)."""
-    record: dict[str, str | float | None] = {"file": str(score.file), "score": None, "error": score.error}
-    if score.score is not None:
-        record["score"] = round(score.score, 6)
-    if levels:
-        shares = score.probabilities or (None,) * len(LEVELS)
-        record |= {f"level_{k}": None if p is None else round(p, 6) for k, p in enumerate(shares, start=1)}
-    return record
 
 
 def _images(paths: Iterable[Path], recursive: bool) -> list[Path]:

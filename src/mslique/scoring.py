@@ -1,6 +1,9 @@
 """Scoring photographs of any size in batches. The scores do not depend on the batches."""
 
-from collections.abc import Iterable, Iterator
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -10,7 +13,9 @@ from torch import Tensor
 
 from .io.decoding import read_image
 from .io.errors import UserError
+from .io.tables import write_whole
 from .model import MSLIQE
+from .vocabulary import LEVELS
 
 
 @dataclass(frozen=True)
@@ -52,3 +57,34 @@ def _views(model: MSLIQE, file: Path) -> Tensor | str:
         return model.views(read_image(file)[None])[0].to(model.mean.device)
     except UserError as reason:
         return str(reason)
+
+
+def write_tables(scores: Sequence[Score], levels: bool, table: Path | None, listing: Path | None) -> None:
+    """Write file, score and error of every image, and with ``levels`` the probability of each level from 1, the worst.
+
+    Args:
+        table: a CSV file; a name that is not UTF-8 is written as its own bytes.
+        listing: the same as a JSON list.
+
+    Raises:
+        UserError: a file cannot be written; an older one is still there.
+    """
+    records = [_record(score, levels) for score in scores]
+    if table is not None:
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, records[0])
+        writer.writeheader()
+        writer.writerows(records)
+        write_whole(table, text.getvalue().encode("utf-8", errors="surrogateescape"))
+    if listing is not None:
+        write_whole(listing, (json.dumps(records, indent=1) + "\n").encode())
+
+
+def _record(score: Score, levels: bool) -> dict[str, str | float | None]:
+    record: dict[str, str | float | None] = {"file": str(score.file), "score": None, "error": score.error}
+    if score.score is not None:
+        record["score"] = round(score.score, 6)
+    if levels:
+        shares = score.probabilities or (None,) * len(LEVELS)
+        record |= {f"level_{k}": None if p is None else round(p, 6) for k, p in enumerate(shares, start=1)}
+    return record

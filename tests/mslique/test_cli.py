@@ -1,12 +1,17 @@
 import csv
+import errno
+import io
 import json
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from mslique import MSLIQE, read_image
+from mslique import MSLIQE, UserError, read_image, scoring
 from mslique.cli import main
 
 
@@ -109,6 +114,63 @@ def test_a_table_that_cannot_be_written_is_a_mistake(
     arguments = ["score", str(photo_folder / "coffee.png"), "--model", str(model_folder), "--csv", str(tmp_path)]
     assert main(arguments) == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_table_never_replaces_an_image_or_the_other_table(
+    model_folder: Path, photo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    photo = tmp_path / "a.png"
+    photo.write_bytes((photo_folder / "coffee.png").read_bytes())
+    command = ["score", str(tmp_path), "--model", str(model_folder)]
+    assert main([*command, "--csv", str(photo)]) == 2
+    assert "is one of the images" in capsys.readouterr().err
+    assert photo.read_bytes() == (photo_folder / "coffee.png").read_bytes()
+    assert main([*command, "--csv", str(tmp_path / "t"), "--json", str(tmp_path / "." / "t")]) == 2
+    assert "give two files" in capsys.readouterr().err and not (tmp_path / "t").exists()
+
+
+def test_a_name_that_is_not_utf8_is_printed_and_written_as_its_bytes(
+    model_folder: Path, photo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / os.fsdecode(b"\xe9.png")).write_bytes((photo_folder / "coffee.png").read_bytes())
+    printed = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, encoding="utf-8", write_through=True))
+    assert main(["score", str(tmp_path), "--model", str(model_folder), "--csv", str(tmp_path / "t.csv")]) == 0
+    assert printed.getvalue().endswith(b"\\udce9.png\n")
+    assert os.fsencode(tmp_path) + b"/\xe9.png," in (tmp_path / "t.csv").read_bytes()
+
+
+def test_ctrl_c_leaves_the_scores_so_far(
+    model_folder: Path,
+    photo_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    score_files = scoring.score_files
+
+    def stopped(*arguments: Any) -> Iterator[scoring.Score]:
+        yield next(score_files(*arguments))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scoring, "score_files", stopped)
+    table = tmp_path / "t.csv"
+    assert main(["score", str(photo_folder), "--model", str(model_folder), "--csv", str(table)]) == 2
+    assert "stopped after 1 of 4 images" in capsys.readouterr().err
+    assert [Path(row["file"]).name for row in csv.DictReader(table.open())] == ["astronaut.png"]
+
+
+def test_a_full_disk_leaves_the_old_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "t.csv").write_text("old")
+
+    def full(path: Path, data: bytes) -> int:
+        path.open("wb").write(data[:2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(UserError, match=r"t\.csv cannot be written \(No space left"):
+        scoring.write_tables([scoring.Score(Path("a.png"), 1.0)], False, tmp_path / "t.csv", None)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("t.csv", "old")]
 
 
 @pytest.mark.slow

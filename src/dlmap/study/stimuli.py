@@ -28,6 +28,8 @@ def save_originals(records: Sequence[Record], folder: Path) -> Errors:
     errors = {}
     for record in tqdm(records, desc="originals", leave=False, disable=None):
         try:
+            if not _is_text(record.output):
+                raise UserError("its name is not valid UTF-8, as the answers must be: rename it")
             _write_if_new(_decoded(Path(record.source)), folder / record.output)
         except UserError as reason:
             errors[record.output] = str(reason)
@@ -108,6 +110,11 @@ def _written(output: Path) -> int | None:
     """The time at which results.csv was written, or None; a complete run writes it."""
     table = output / "results.csv"
     return table.stat().st_mtime_ns if table.is_file() else None
+
+
+def _is_text(name: str) -> bool:
+    """Whether the name is valid UTF-8; other bytes in it are lone surrogates in Python."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def _decoded(path: Path) -> Image.Image:

@@ -1,8 +1,9 @@
-"""Reading tables that people made: in UTF-8 or UTF-16, with commas, semicolons or tabs, as spreadsheets write them."""
+"""Tables: those that people made (UTF-8 or UTF-16; commas, semicolons or tabs) are read, ours are written whole."""
 
 import codecs
 import csv
 import io
+import os
 from pathlib import Path
 
 from .errors import UserError
@@ -39,6 +40,24 @@ def table_rows(file: str | Path, separator: str | None = None) -> list[tuple[int
 def decimal_number(text: str) -> float:
     """The number of a cell, with a point or a comma before its decimals; raises ValueError if it is none."""
     return float(text if "." in text else text.replace(",", "."))
+
+
+def write_whole(file: Path, data: bytes) -> None:
+    """Write a file that is complete or, after an error, as it was before; a device such as /dev/stdout at once.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    part = file if file.exists() and not file.is_file() else file.with_name(f".{os.getpid()}.part")
+    try:
+        part.write_bytes(data)
+        if part != file:
+            os.replace(part, file)
+    except OSError as reason:
+        raise UserError(f"{file} cannot be written ({reason.strerror}): give another file, or free space") from reason
+    finally:
+        if part != file:
+            part.unlink(missing_ok=True)
 
 
 def _rows(text: str, separator: str) -> list[tuple[int, list[str]]]:

@@ -102,6 +102,15 @@ def test_distances_to_the_original(study: Study) -> None:
         )
 
 
+def test_a_picture_smaller_than_the_window_of_ssim_has_none(study: Study) -> None:
+    for photo in study.photos:
+        for name in ("@original", *SHIFTS):
+            save_png(photos(1, 8, 9)[0], study.picture(name, photo))
+    assert cli.main(["study", "score", str(study.folder)]) == 0
+    with (study.folder / "fidelity.csv").open(newline="") as file:
+        assert {row["ssim"] for row in csv.DictReader(file)} == {""}
+
+
 def test_further_judges(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

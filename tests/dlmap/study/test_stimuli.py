@@ -1,8 +1,11 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from toys import photos
 
+from dlmap.run.pictures import save_png
 from dlmap.run.record import OK, Journal, Record, write_results
 from dlmap.study import stimuli
 from dlmap.study.definition import Study
@@ -44,3 +47,13 @@ def test_only_a_run_that_came_to_its_end_counts(tmp_path: Path, monkeypatch: pyt
         run(tmp_path, monkeypatch, 1, lambda: None)
     failed = records[1].failed("too dark")
     assert run(tmp_path, monkeypatch, 1, lambda: write(records[0], failed)) == {"b.png": "x: too dark"}
+
+
+def test_a_name_that_the_answers_cannot_hold_is_left_out(tmp_path: Path) -> None:
+    names = [os.fsdecode(b"\xe9.png"), "\u00e9.png"]
+    for name in names:
+        save_png(photos(1, 16, 16)[0], tmp_path / "in" / name)
+    records = [Record(name, name, source=str(tmp_path / "in" / name)) for name in names]
+    errors = stimuli.save_originals(records, tmp_path / "originals")
+    assert list(errors) == names[:1] and "not valid UTF-8" in errors[names[0]]
+    assert [path.name for path in (tmp_path / "originals").iterdir()] == names[1:]
