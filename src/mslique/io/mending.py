@@ -54,7 +54,7 @@ def _what_is_missing(file: ImageFile.ImageFile, data: bytes) -> str:
     missing = _plain(np.asarray(file))
     if missing > MOST_MISSING:
         raise UserError(f"it is cut off, {missing:.0%} of its pixels are missing: copy it again from where it is whole")
-    return f"its end is missing, with {missing:.1%} of its pixels"
+    return f"its end is missing, {f'with {missing:.1%} of its pixels' if missing >= 0.001 else 'but hardly a pixel'}"
 
 
 def _plain(pixels: NDArray[np.uint8]) -> float:

@@ -60,9 +60,12 @@ def opened_image(path: str | Path, only_header: bool = False) -> Iterator[tuple[
             yield file, notes
     except Exception as reason:  # Pillow's decoders raise many kinds, which all mean the same to the caller
         kind = "" if isinstance(reason, UserError) else f"{type(reason).__name__}: "
-        missing = isinstance(reason, OSError) and reason.errno is not None  # Pillow's own errors have no number
-        way = "check the path and the permissions" if missing else f"{ANEW}, or leave it out"
-        raise UserError(f"{path} cannot be decoded as an image ({kind}{reason}): {way}") from reason
+        way = f": {ANEW}, or leave it out"
+        if isinstance(reason, OSError) and reason.errno is not None:  # Pillow's own errors have no number
+            way = ": check the path and the permissions"
+        elif not kind and ": " in str(reason):
+            way = ""  # it has one of its own
+        raise UserError(f"{path} cannot be decoded as an image ({kind}{reason}){way}") from reason
 
 
 def _identified(stream: BinaryIO, notes: list[str], only_header: bool) -> ImageFile.ImageFile:
@@ -77,7 +80,7 @@ def _identified(stream: BinaryIO, notes: list[str], only_header: bool) -> ImageF
             try:
                 return factory(whole, "")
             except SyntaxError as reason:  # so Pillow says that a plugin does not read a file
-                raise UserError(f"its kind of {kind} is not read, or it is damaged: {reason}") from reason
+                raise UserError(f"its kind of {kind} is not read, or it is damaged ({reason})") from reason
         if isinstance(accepted, str):
             raise UserError(accepted)  # a format that this Pillow was built without
     raise UserError(f"it is none of {', '.join(FORMATS)}" if start else "it is empty")

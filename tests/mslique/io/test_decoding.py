@@ -195,8 +195,12 @@ def test_how_much_is_missing_is_said(tmp_path: Path) -> None:
     Image.fromarray(noise).save(tmp_path / "x.jpg")
     data = (tmp_path / "x.jpg").read_bytes()
     (tmp_path / "x.jpg").write_bytes(data[: len(data) - (len(data) - data.index(b"\xff\xda")) // 2])
-    with pytest.raises(UserError, match="(4[5-9]|5[0-5])% of its pixels are missing"):
+    with pytest.raises(UserError, match=r"(4[5-9]|5[0-5])% of its pixels are missing: copy it [^:]*\)$"):
         read_image(tmp_path / "x.jpg")
+    for cut, note in ((2, "but hardly a pixel"), (len(data) // 60, r"with [01]\.\d% of its pixels")):
+        (tmp_path / "x.jpg").write_bytes(data[:-cut])
+        with pytest.warns(UserWarning, match=f"its end is missing, {note}"):
+            read_image(tmp_path / "x.jpg")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "BMP"])

@@ -40,7 +40,7 @@ def read(path: Path, data: bytes) -> Decoded:
 
 
 def refusal(path: Path, data: bytes) -> str:
-    with pytest.raises(UserError, match=f"{path.name} cannot be decoded as an image .*: save it anew") as error:
+    with pytest.raises(UserError, match=f"{path.name} cannot be decoded as an image .*: save it ") as error:
         read(path, data)
     return str(error.value)
 
