@@ -8,11 +8,12 @@ from typing import Any
 import open_clip
 import pytest
 import torch
+import yaml
 from open_clip.factory import load_checkpoint
 from safetensors.torch import save_file
 
 from mslique import MSLIQE, UserError
-from mslique.clip import build_clip
+from mslique.clip import build_clip, image_size
 from mslique.clip_weights import load_clip_weights
 from mslique.towers import find_tower, openai_name
 from mslique.vocabulary import quality_prompts
@@ -181,3 +182,25 @@ def test_missing_timm_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "timm", None)
     with pytest.raises(UserError, match="pip install timm"):
         build_clip(FAMILIES["ConvNeXt"])
+
+
+CONFIGS = Path(__file__).parents[2] / "configs" / "mslique"
+
+
+@pytest.mark.parametrize(("name", "side", "width"), [("vit_l_14", 224, 768), ("siglip2", 256, 768)])
+def test_the_configurations_build_the_real_towers(name: str, side: int, width: int) -> None:
+    """The architecture in full, on torch's device without memory."""
+    config = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())["model"]["init_args"]["model"]
+    with torch.device("meta"):
+        clip = build_clip(config["backbone"])
+        assert clip.encode_image(torch.rand(1, 3, side, side)).shape == (1, width)
+        length = getattr(clip, "text", clip).context_length
+        assert clip.encode_text(torch.zeros(5, length, dtype=torch.int64)).shape == (5, width)
+    assert image_size(clip) == side
+
+
+@pytest.mark.parametrize("name", ["vit_l_14", "siglip2"])
+def test_the_configurations_name_published_weights(name: str) -> None:
+    config = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())["model"]["init_args"]
+    assert config["clip_weights"] in open_clip.list_pretrained_tags_by_model(config["model"]["backbone"])
+    assert find_tower(config["model"]["backbone"]).config == config["model"]["backbone"]
