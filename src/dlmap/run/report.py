@@ -63,12 +63,16 @@ def report(output: str | Path) -> Path:
     """Write report.html of an output folder again, from what its runs have left there; returns its path.
 
     Raises:
-        UserError: the folder holds no results.
+        UserError: the folder holds no results, or the page cannot be written.
     """
     records = list(Journal(Path(output)).read().values())
     if not records:
         raise UserError(f"{output} holds no results: give the --output folder of a run of dlmap enhance")
-    return write_report(Path(output), records)
+    try:
+        return write_report(Path(output), records)
+    except OSError as reason:
+        path, way_out = Path(output) / "report.html", "check the rights and the free space"
+        raise UserError(f"{path} cannot be written ({reason.strerror}): {way_out}") from reason
 
 
 def write_report(output: Path, records: Sequence[Record]) -> Path:
@@ -78,7 +82,7 @@ def write_report(output: Path, records: Sequence[Record]) -> Path:
     data = {
         "photos": map(_photo, records),
         "thumbnails": (thumbnails.as_uris(record.file, many) for record in records),
-        "config": config.read_text(encoding="utf-8") if config.is_file() else "",
+        "config": config.read_text(encoding="utf-8", errors="replace") if config.is_file() else "",
     }
     path = output / "report.html"
     write_page(path, files("dlmap.run") / "report.html", "REPORT_DATA", data)
