@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .io.errors import UserError
 from .io.listing import list_images
-from .vocabulary import LEVELS, PRESETS
+from .vocabulary import LEVELS, PRESETS, preset_for
 
 if TYPE_CHECKING:
     from .scoring import Score
@@ -66,12 +66,11 @@ def _add_export(commands: Any) -> None:
 
 
 def _add_import(commands: Any) -> None:
-    convert = commands.add_parser("import", help="turn weights in the layout of OpenAI's CLIP into such a folder")
-    convert.add_argument("file", metavar="FILE")
+    convert = commands.add_parser("import", help="turn weights of a CLIP into such a folder")
+    convert.add_argument("file", metavar="FILE", help="in OpenAI's layout, or a folder of open_clip or transformers")
     convert.add_argument("folder", metavar="FOLDER")
-    convert.add_argument("--backbone", default="ViT-B-32", help="OpenAI's name (default: %(default)s)")
-    preset = "prompts and views of these weights (default: %(default)s)"
-    convert.add_argument("--preset", choices=PRESETS, default="ms-liqe", help=preset)
+    convert.add_argument("--backbone", help="a name, or a folder (default: FILE if it is a folder, else ViT-B-32)")
+    convert.add_argument("--preset", choices=PRESETS, default="ms-liqe", help="prompts, views (default: %(default)s)")
     setting = "an argument of mslique.MSLIQE, such as softmax_divisor=4 or scales=[1.0]; can be repeated"
     convert.add_argument("--set", type=_setting, action="append", default=[], metavar="NAME=JSON", help=setting)
     convert.set_defaults(run=_import)
@@ -176,7 +175,7 @@ def _export(options: argparse.Namespace) -> int:
 def _import(options: argparse.Namespace) -> int:
     from .model import MSLIQE
 
-    config = {**PRESETS[options.preset], **dict(options.set)}
+    config = {**preset_for(options.preset, options.backbone, options.file), **dict(options.set)}
     try:
         model = MSLIQE.from_clip_checkpoint(options.file, options.backbone, **config)
     except TypeError as reason:

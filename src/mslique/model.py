@@ -147,17 +147,19 @@ class MSLIQE(SharedModel, library_name="mslique", tags=["image-quality-assessmen
         return super()._apply(*args, **kwargs)
 
     @classmethod
-    def from_clip_checkpoint(cls, path: str | Path, backbone: str = "ViT-B-32", **config: Any) -> "MSLIQE":
+    def from_clip_checkpoint(cls, path: str | Path, backbone: str | None = None, **config: Any) -> "MSLIQE":
         """The model, in eval mode, of a file in the layout of OpenAI's CLIP, such as the authors' ``MS_LIQE.pt``.
 
         Args:
             path: see :func:`mslique.clip_weights.read_openai_layout`; or a folder of open_clip or transformers.
             backbone: OpenAI's name for the architecture, whose QuickGELU is implied; or another one, or a folder.
+                None: the path, if it is a folder, or ViT-B-32.
             config: other arguments of the class.
 
         Raises:
             UserError: the file is missing, of another kind, or does not fit the backbone.
         """
+        backbone = backbone or (str(path) if Path(path).is_dir() else "ViT-B-32")
         model = cls(backbone=openai_name(backbone), **config)
         if Path(path).is_dir():
             load_clip_weights(model.clip, str(path), backbone)

@@ -6,6 +6,7 @@ Source: LIQE (Zhang et al., CVPR 2023), whose prompts name a scene, a distortion
 
 from collections.abc import Sequence
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 LEVELS = ("bad", "poor", "fair", "good", "perfect")
@@ -28,6 +29,9 @@ DISTORTIONS = (
     "other",
 )
 
+PUBLISHED_NAMES = ("ViT-B-32", "ViT-B/32", "ViT-B-32-quickgelu")
+"""How the backbone of the published weights is called."""
+
 PRESETS: dict[str, dict[str, Any]] = {
     "ms-liqe": {"center": 1.98447, "scale": 0.93984, "piece": 512},
     "liqe": {
@@ -45,6 +49,12 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 """Arguments of :class:`mslique.MSLIQE` for published weights: ``ms-liqe``, and ``liqe`` with its 495 prompts.
 The constants of the calibration are those of the authors' public challenge entry, fitted on LIVE; the piece is ours."""
+
+
+def preset_for(name: str, backbone: str | None, weights: str) -> dict[str, Any]:
+    """A preset for the weights of a file or folder: without the constants of the calibration for another backbone."""
+    published = backbone in (None, *PUBLISHED_NAMES) and not Path(weights).is_dir()
+    return PRESETS[name] if published else {**PRESETS[name], "center": None, "scale": None}
 
 
 def quality_prompts(

@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import CLIPConfig, Siglip2Config, SiglipConfig
 from transformers.models.siglip2.image_processing_siglip2 import convert_image_to_patches
 
-from mslique import MSLIQE, UserError
+from mslique import MSLIQE, UserError, cli
 from mslique.clip import build_clip
 from mslique.clip_weights import load_clip_weights
 from mslique.vocabulary import quality_prompts
@@ -51,7 +51,7 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def filled(folder: Path) -> MSLIQE:
-    return MSLIQE.from_clip_checkpoint(folder, str(folder), n_crops=2)
+    return MSLIQE.from_clip_checkpoint(folder, n_crops=2)
 
 
 def by_transformers(folder: Path, views: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -150,3 +150,11 @@ def test_the_processor_of_transformers_5_is_read_too(folder: Path, tmp_path: Pat
     (tmp_path / "processor_config.json").write_text('{"image_processor": {"image_mean": [0, "x"]}}')
     with pytest.raises(UserError, match="image_mean .* three numbers"):
         MSLIQE(backbone=str(tmp_path), tokens=[[1] * 16] * 5)
+
+
+def test_the_command_imports_a_folder_without_the_constants_of_other_weights(
+    folder: Path, filled: MSLIQE, tmp_path: Path
+) -> None:
+    assert cli.main(["import", str(folder), str(tmp_path / "model"), "--set", "n_crops=2"]) == 0
+    model, images = MSLIQE.from_pretrained(tmp_path / "model"), torch.rand(2, 3, 80, 90)
+    assert torch.equal(model(images), filled(images)) and model.calibration is None

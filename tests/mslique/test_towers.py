@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from mslique import MSLIQE, UserError
 from mslique.clip import build_clip, image_size
 from mslique.clip_weights import load_clip_weights
-from mslique.towers import find_tower, openai_name
+from mslique.towers import find_tower, openai_name, published_normalisation
 from mslique.vocabulary import quality_prompts
 
 TEXT = {"context_length": 16, "vocab_size": 49408, "width": 8, "heads": 2, "layers": 1}
@@ -133,6 +133,12 @@ def test_sizes_that_a_network_of_timm_was_not_made_for() -> None:
 def test_a_name_brings_its_normalisation_and_size(name: str, mean: float, size: int) -> None:
     tower = find_tower(name)
     assert tower.mean[0] == mean and tower.settings["vision_cfg"]["image_size"] == size and tower.config == name
+
+
+def test_published_weights_of_one_name_can_differ_in_normalisation() -> None:
+    assert published_normalisation("ViT-L-14", "laion2b_s32b_b82k")["mean"] == (0.5, 0.5, 0.5)
+    assert published_normalisation("ViT-L-14", "openai")["mean"] == published_normalisation("ViT-L-14")["mean"]
+    assert published_normalisation("ViT-L-14", "my/weights.pt") == published_normalisation("ViT-S-32") == {}
 
 
 def test_openais_layout_fills_a_text_tower_of_its_own(tmp_path: Path) -> None:
