@@ -13,6 +13,7 @@ No address names a contestant or a file: the store tells the pictures of a trial
 
 import base64
 import hashlib
+import logging
 import re
 import secrets
 from collections import Counter
@@ -27,10 +28,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from mslique import degrade_by, read_image
+from mslique import UserError, degrade_by, read_image
 
 from ..run.pictures import png_bytes
 from .definition import Study
@@ -39,6 +40,7 @@ from .options import Plan
 from .store import Store
 from .trials import DEGRADED, ORIGINAL, Cell, Side, Trial, draw
 
+logger = logging.getLogger("uvicorn.error")  # the one that `serve` shows
 NEVER_KEEP = {"Cache-Control": "no-store"}
 PLAINLY_WORSE = (("rescale", 0.75), ("gaussian_blur", 0.5), ("jpeg", 0.875))
 """The worse side of a catch trial: shrunk to a quarter and enlarged again, blurred by 2 pixels, JPEG of quality 10."""
@@ -61,10 +63,16 @@ def application(study: Study, plan: Plan, question: str | None = None) -> Starle
     app = Starlette(
         routes=routes,
         middleware=[Middleware(Guard, token=study.token, policy=_policy(page))],
-        exception_handlers={ClientDisconnect: lambda request, error: Response(status_code=400)},
+        exception_handlers={ClientDisconnect: lambda request, error: Response(status_code=400), UserError: _unable},
     )
     app.router.redirect_slashes = False  # a redirect would contain the wrong scheme and host behind a proxy
     return app
+
+
+def _unable(request: Request, error: Exception) -> Response:
+    """The answers or a picture cannot be read or written: the log says why, the page tries again."""
+    logger.error("%s", error)
+    return PlainTextResponse("The study cannot go on now. Please tell those who run it.", 503)
 
 
 class _Handlers:

@@ -113,7 +113,6 @@ def test_an_empty_folder_is_said_so(tmp_path: Path) -> None:
         report.report(tmp_path)
 
 
-@pytest.mark.slow
 def test_a_page_that_cannot_be_written_and_a_damaged_configuration(tmp_path: Path) -> None:
     fill(tmp_path, ["a.png"])
     (tmp_path / "config.yaml").write_bytes(b"model: \xff\n")
@@ -125,6 +124,7 @@ def test_a_page_that_cannot_be_written_and_a_damaged_configuration(tmp_path: Pat
         report.report(tmp_path)
 
 
+@pytest.mark.slow
 def test_it_works_in_a_browser(tmp_path: Path, browser: Browser) -> None:
     """Only cards near the window are drawn; sorting, finding and sliding do what they say; names stay text."""
     fill(tmp_path, [HOSTILE, *(f"{k:03d}.png" for k in range(60))])

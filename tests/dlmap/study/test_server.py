@@ -204,3 +204,22 @@ def test_a_catch_trial_is_easy(tmp_path: Path) -> None:
     again = degraded(study.original("astronaut.png"))
     degraded.cache_clear()
     assert degraded(study.original("astronaut.png")) == again
+
+
+def test_answers_that_cannot_be_saved_are_told_in_one_sentence(
+    page: TestClient, home: str, study: Study, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = study.answers.read_bytes()
+    study.answers.write_bytes(b"not a database" * 200)
+    replies = [
+        page.post(f"{home}/t/0", json={"choice": "left"}),
+        page.post(f"{ROOT}/observers", json={}),
+        page.get(f"{home}/state"),
+    ]
+    assert [reply.status_code for reply in replies] == [503] * 3
+    assert all("tell those who run it" in reply.text and str(study.folder) not in reply.text for reply in replies)
+    assert (
+        len(caplog.records) == 3 and "answers.sqlite cannot be used" in caplog.text and "Traceback" not in caplog.text
+    )
+    study.answers.write_bytes(kept)
+    assert page.post(f"{home}/t/0", json={"choice": "left"}).json()["status"] == "recorded"
