@@ -15,6 +15,7 @@ from transformers.models.siglip2.image_processing_siglip2 import convert_image_t
 from mslique import MSLIQE, UserError, cli
 from mslique.clip import build_clip
 from mslique.clip_weights import load_clip_weights
+from mslique.sharing import RECORD, load_model
 from mslique.vocabulary import quality_prompts
 
 SMALL = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -97,6 +98,13 @@ def test_a_copy_opens_without_the_folder_and_the_hub(
     started = MSLIQE(**json.loads((tmp_path / "config.json").read_text()))
     load_clip_weights(started.clip, str(tmp_path), {})
     assert torch.equal(started.eval()(images), filled(images))
+
+
+def test_a_checkpoint_opens_without_the_folder(filled: MSLIQE, tmp_path: Path) -> None:
+    weights = {f"model.{name}": value for name, value in filled.state_dict().items()}
+    torch.save({"state_dict": weights, RECORD: {"config": filled._hub_mixin_config}}, tmp_path / "last.ckpt")
+    images = torch.rand(2, 3, 80, 90)
+    assert torch.equal(load_model(tmp_path / "last.ckpt")(images), filled(images))
 
 
 def test_all_that_is_trained_takes_part(filled: MSLIQE) -> None:
