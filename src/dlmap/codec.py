@@ -14,6 +14,9 @@ class Codec(nn.Module):
     before their quantisation, and decodes without it [ours], so that small moves of them change the image. An
     AutoencoderTiny (TAESD) has no posterior.
 
+    Latents are shifted and scaled as the autoencoder's configuration says: by ``shift_factor`` and ``scaling_factor``,
+    or by the ``latents_mean`` and ``latents_std`` of every channel.
+
     Not a bijection: ``decode(encode(x))`` loses what the autoencoder cannot represent.
 
     Attributes:
@@ -21,10 +24,17 @@ class Codec(nn.Module):
         channels: of the latents.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, vae: AutoencoderKL | AutoencoderTiny | VQModel, tile: int | None = None) -> None:
         super().__init__()
         self.vae = vae.to(memory_format=torch.channels_last).eval().requires_grad_(False)
-        self.scale, self.shift = float(vae.config.scaling_factor), float(vae.config.get("shift_factor") or 0)
+        config = vae.config
+        mean, std = config.get("latents_mean"), config.get("latents_std")
+        self.scale = float(config.scaling_factor)
+        for name, values in (("mean", mean or [float(config.get("shift_factor") or 0)]), ("std", std or [1.0])):
+            self.register_buffer(name, torch.tensor(values).view(1, -1, 1, 1), persistent=False)
         self.factor = 2 ** (len(vae.config.block_out_channels) - 1)
         self.channels = int(vae.config.latent_channels)
         self.quantised = isinstance(vae, VQModel)
@@ -38,13 +48,13 @@ class Codec(nn.Module):
     def decode(self, latents: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, 3, h * factor, w * factor) float32, clamped to [0, 1]; differentiable."""
         side = self.tile or max(latents.shape[-2:])
-        scaled = (latents / self.scale + self.shift).to(self.vae.dtype)
+        scaled = (latents * self.std / self.scale + self.mean).to(self.vae.dtype)
         return blended(self._decode, scaled, Tiling(side, inputs=1, outputs=self.factor)).clamp(0, 1)
 
     def _encode(self, images: Tensor) -> Tensor:
         encoded = self.vae.encode((2 * images - 1).to(self.vae.dtype))
         latents = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
-        return (latents - self.shift) * self.scale
+        return (latents - self.mean) * self.scale / self.std
 
     def _decode(self, scaled: Tensor) -> Tensor:
         options = {"force_not_quantize": True} if self.quantised else {}

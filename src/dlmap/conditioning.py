@@ -1,54 +1,64 @@
-"""The prompt of a text-conditional diffusion model."""
+"""What a network is told beside the image and the time: embeddings of a prompt, and guidance."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
 
-import torch
-from diffusers import UNet2DConditionModel
-from torch import Tensor
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
 
 from mslique import UserError
 
-
-@dataclass(frozen=True)
-class Condition:
-    """Text embeddings: (1, tokens, width) of a prompt, or (2, tokens, width) of a negative prompt and a prompt.
-
-    With ``guidance_scale`` g there are two, and the prediction is negative + g (prompt - negative), at twice the cost
-    (Ho and Salimans, "Classifier-Free Diffusion Guidance", arXiv 2207.12598, eq. 6 with g = w + 1).
-    """
-
-    embedding: Tensor
-    guidance_scale: float | None = None
+SCALE = "guidance_scale"
 
 
-def make_condition(pipe: Any, prompt: str, negative_prompt: str, guidance_scale: float | None) -> Condition | None:
-    """The condition for a diffusers pipeline; None for one whose U-Net takes none.
+class Condition(nn.Module):
+    """Tensors by name, each of one row for a prompt, or of two for a negative prompt and a prompt.
+
+    With ``guidance_scale`` g there are two rows, and the prediction is negative + g (prompt - negative), at twice the
+    cost (Ho and Salimans, "Classifier-Free Diffusion Guidance", arXiv 2207.12598, eq. 6 with g = w + 1).
+
+    Args:
+        tensors: each (1, ...) or (2, ...).
+        guidance_scale: of classifier-free guidance; None: one row.
 
     Raises:
-        UserError: the U-Net takes no prompt but one is given, or it takes more than one prompt's embedding, or a
-            negative prompt comes without a guidance scale.
+        UserError: the number of rows is another.
     """
-    if not isinstance(pipe.unet, UNet2DConditionModel):
-        if prompt or negative_prompt or guidance_scale is not None:
-            raise UserError("this prior has no text encoder: leave prompt, negative_prompt and guidance_scale out")
-        return None
-    if negative_prompt and guidance_scale is None:
-        raise UserError("a negative_prompt has an effect only with guidance_scale: set it, such as 2.0")
-    more = [name for name in ("addition_embed_type", "class_embed_type") if pipe.unet.config.get(name) is not None]
-    if more or getattr(pipe, "text_encoder", None) is None or getattr(pipe, "tokenizer", None) is None:
-        raise UserError(
-            f"{type(pipe).__name__} is conditioned on more than one prompt's embedding ({', '.join(more) or 'no text'}"
-            " encoder): use a Stable Diffusion 1.x or 2.x model, or an unconditional one"
-        )
-    texts = [prompt] if guidance_scale is None else [negative_prompt, prompt]
-    return Condition(_embedding(pipe, texts), guidance_scale)
 
+    def __init__(self, tensors: Mapping[str, Tensor], guidance_scale: float | None = None) -> None:
+        super().__init__()
+        self.guidance_scale = guidance_scale
+        rows = 1 if guidance_scale is None else 2
+        for name, tensor in tensors.items():
+            if len(tensor) != rows:
+                raise UserError(
+                    f"the embedding {name} has {len(tensor)} rows: it takes one for a prompt, or two, a negative prompt"
+                    " and a prompt, with guidance_scale"
+                )
+            self.register_buffer(name, tensor.detach(), persistent=False)
 
-@torch.no_grad()
-def _embedding(pipe: Any, texts: list[str]) -> Tensor:
-    """(len(texts), tokens, width); what is beyond the encoder's length is cut off."""
-    length = pipe.tokenizer.model_max_length
-    tokens = pipe.tokenizer(texts, padding="max_length", truncation=True, max_length=length, return_tensors="pt")
-    masked = getattr(pipe.text_encoder.config, "use_attention_mask", False)
-    return pipe.text_encoder(tokens.input_ids, attention_mask=tokens.attention_mask if masked else None)[0]
+    def tensors(self, batch: int = 1) -> dict[str, Tensor]:
+        """Every tensor with each of its rows repeated ``batch`` times."""
+        return {name: tensor.repeat_interleave(batch, dim=0) for name, tensor in self.named_buffers()}
+
+    def save(self, path: str | Path) -> None:
+        """Write the embeddings to a safetensors file."""
+        metadata = {} if self.guidance_scale is None else {SCALE: str(self.guidance_scale)}
+        save_file({name: tensor.contiguous() for name, tensor in self.named_buffers()}, path, metadata)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Condition":
+        """Read what ``save`` wrote.
+
+        Raises:
+            UserError: the file is missing or damaged.
+        """
+        try:
+            with safe_open(path, framework="pt") as file:
+                names = file.keys()
+                tensors = {name: file.get_tensor(name) for name in names}
+                scale = (file.metadata() or {}).get(SCALE)
+        except (OSError, SafetensorError) as reason:
+            raise UserError(f"{path} holds no embeddings ({reason}): make it by dlmap embed") from reason
+        return cls(tensors, None if scale is None else float(scale))

@@ -4,16 +4,17 @@ import warnings
 from typing import Any
 
 import torch
-from diffusers import SchedulerMixin, UNet2DConditionModel, UNet2DModel
+from diffusers import SchedulerMixin
 from torch import Tensor, nn
 
 from mslique import UserError
 
 from .activations import OVERHEAD, SHARE, free_bytes, kept_bytes
 from .codec import Codec, Identity
-from .conditioning import Condition, make_condition
-from .denoiser import Denoiser, patch_size
-from .loading import load_pipeline
+from .conditioning import Condition
+from .denoiser import Denoiser, as_dtype, patch_size
+from .loading import load_condition, load_model
+from .networks import make_network
 from .options import TILE, PriorOptions
 from .schedule import make_schedule
 from .solvers import generate_reversibly, invert, make_solver
@@ -31,20 +32,20 @@ class DiffusionPrior(nn.Module):
     that ``sample(invert_latents(z))`` equals z to rounding: both directions call the network on the same input.
 
     Args:
-        unet: the noise-prediction network.
+        network: the network of diffusers, of any family that :func:`dlmap.networks.make_network` knows.
         codec: ``Codec(vae)``, or ``Identity()`` for a pixel-space model.
         scheduler: the model's diffusers scheduler. It gives the noise schedule.
         options: see :class:`PriorOptions`.
-        condition: prompt of a conditional U-Net.
+        condition: prompt of a conditional network.
 
     Raises:
-        UserError: an option out of range, a scheduler that is not a discrete DDPM schedule, or a network whose channels
-            are not those of the codec.
+        UserError: an option out of range, a scheduler that is neither a discrete DDPM schedule nor a flow, or a network
+            of another kind, or whose channels are not those of the codec.
     """
 
     def __init__(
         self,
-        unet: UNet2DModel | UNet2DConditionModel,
+        network: Any,
         codec: Codec | Identity,
         scheduler: SchedulerMixin,
         options: PriorOptions = DEFAULT,
@@ -53,10 +54,14 @@ class DiffusionPrior(nn.Module):
         super().__init__()
         self.codec, self.gradient, self.coupling = codec, options.gradient, getattr(torch, options.coupling)
         self._bytes_a_call: dict[tuple[torch.Size, torch.device], int] = {}
-        self.schedule = make_schedule(scheduler, options.num_steps, options.spacing).partial(options.strength)
-        latents = None if isinstance(codec, Identity) else codec.channels
-        patch = patch_size(unet.config.in_channels, unet.config.out_channels, latents)
-        self.denoiser = Denoiser(unet, self.schedule, options.precision, condition, patch, compile=options.compile)
+        network = make_network(network, codec.factor)
+        takes, gives = network.channels
+        patch = patch_size(takes, gives, None if isinstance(codec, Identity) else codec.channels)
+        self.multiple = codec.factor * patch * network.cell
+        tokens = None if options.tile is None else (-(-options.tile // self.multiple)) ** 2
+        grid = (options.num_steps, options.spacing, options.strength, tokens)
+        self.schedule = make_schedule(scheduler, *grid)
+        self.denoiser = Denoiser(network, self.schedule, options.precision, condition, patch, compile=options.compile)
         self.solver = make_solver(options.solver, self.schedule)
         if self.denoiser.dtype is torch.bfloat16 and options.solver != "edict":
             warnings.warn(
@@ -64,7 +69,6 @@ class DiffusionPrior(nn.Module):
                 " levels: choose precision: float32, or solver: edict",
                 stacklevel=2,
             )
-        self.multiple = codec.factor * self.denoiser.margin
         self._set_tile(options.tile)
 
     @classmethod
@@ -74,25 +78,29 @@ class DiffusionPrior(nn.Module):
         prompt: str = "",
         negative_prompt: str = "",
         guidance_scale: float | None = None,
+        embeddings: str | None = None,
         **options: Any,
     ) -> "DiffusionPrior":
-        """Load a diffusers folder or hub id: a pixel-space, latent, or Stable Diffusion 1.x or 2.x model.
+        """Load a diffusers folder or hub id, of any family in :data:`dlmap.networks.FAMILIES`.
+
+        Text encoders are not loaded where ``embeddings`` are given, and freed once they have embedded the prompt.
 
         Args:
             path: folder, name of a prior that ships (``data/ldm-tiny``), or hub id.
             prompt: for a conditional model; by default the empty one.
             negative_prompt: what guidance leads away from.
-            guidance_scale: of classifier-free guidance; None: no guidance, one network call instead of two.
+            guidance_scale: of classifier-free guidance; None: no guidance, one network call instead of two. For a model
+                that takes guidance as an input it is that input, in one call.
+            embeddings: a file of ``dlmap embed``, in place of a prompt, a negative prompt and a guidance scale.
             options: those of :class:`PriorOptions`, by name.
 
         Raises:
             UserError: the folder or id is missing or holds no such model; an option is out of range.
         """
         settings = PriorOptions(**options)
-        pipe = load_pipeline(path)
-        condition = make_condition(pipe, prompt, negative_prompt, guidance_scale)
-        vae = getattr(pipe, "vae", None) or getattr(pipe, "vqvae", None)
-        return cls(pipe.unet, Identity() if vae is None else Codec(vae), pipe.scheduler, settings, condition)
+        model = load_model(path, as_dtype(settings.precision))
+        condition = load_condition(model, prompt, negative_prompt, guidance_scale, embeddings)
+        return cls(model.network, model.codec, model.scheduler, settings, condition)
 
     def keep_nothing(self) -> bool:
         """Compute every network call again in the backward pass from now on; False if that is so already."""
@@ -111,6 +119,9 @@ class DiffusionPrior(nn.Module):
         smallest = SMALLEST_TILE * self.multiple
         if tile is not None and tile < smallest:
             raise UserError(f"tile must be at least {smallest} pixels for this prior, got {tile}")
+        largest = self.denoiser.network.largest
+        if largest is not None and (tile is None or tile > largest * self.codec.factor):
+            raise UserError(f"tile must be at most {largest * self.codec.factor} pixels for this prior, got {tile}")
         self.tile = None if tile is None else -(-tile // self.multiple) * self.multiple
         self.denoiser.tile = None if self.tile is None else self.tile // self.multiple
         self.codec.tile = None if self.tile is None else self.tile // self.codec.factor

@@ -6,7 +6,7 @@ from diffusers import DDIMScheduler
 from toys import SCHEDULE, save_prior, stable_diffusion
 
 from dlmap import DiffusionPrior
-from dlmap.conditioning import make_condition
+from dlmap.networks import make_network
 from mslique import UserError
 
 
@@ -21,8 +21,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_the_prompt_is_embedded_as_by_diffusers(prompt: str, folder: str, tmp_path: Path) -> None:
     model = DiffusionPrior.from_pretrained(folder, num_steps=5, prompt=prompt)
     expected = stable_diffusion(tmp_path).encode_prompt(prompt, "cpu", 1, do_classifier_free_guidance=False)[0]
-    assert model.denoiser.embedding is not None
-    torch.testing.assert_close(model.denoiser.embedding, expected)
+    torch.testing.assert_close(model.denoiser.condition.tensors()["encoder_hidden_states"], expected)
     latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         assert (model.sample(model.invert_latents(latents))[:, 0] - latents).abs().max() < 1e-10
@@ -43,7 +42,7 @@ def test_a_guided_step_is_that_of_diffusers(prediction: str, folder: str, tmp_pa
         prompt=["a"] * 2, negative_prompt=["aa"] * 2, guidance_scale=3.5, num_inference_steps=1, latents=noise,
         output_type="latent", height=16, width=16,
     ).images  # fmt: skip
-    a, b = model.schedule.ddim(1)
+    a, b = model.schedule.jump(1, 0)
     with torch.no_grad():
         torch.testing.assert_close(a * noise + b * model.denoiser(noise, 1), expected, rtol=1e-4, atol=1e-5)
 
@@ -75,7 +74,7 @@ def test_an_unconditional_prior_takes_no_prompt(tmp_path: Path) -> None:
 
 
 def test_a_model_with_further_conditions_is_refused(tmp_path: Path) -> None:
-    pipe = stable_diffusion(tmp_path)
-    pipe.unet.register_to_config(addition_embed_type="text_time")  # as that of Stable Diffusion XL
-    with pytest.raises(UserError, match="StableDiffusionPipeline is conditioned on more than one prompt's embedding"):
-        make_condition(pipe, "", "", None)
+    network = stable_diffusion(tmp_path).unet
+    network.register_to_config(addition_embed_type="image")
+    with pytest.raises(UserError, match="UNet2DConditionModel has addition_embed_type 'image': it needs an input"):
+        make_network(network)

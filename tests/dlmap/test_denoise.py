@@ -14,6 +14,8 @@ from toys import SCHEDULE, photos, prior, stable_diffusion, unet, vae
 
 from dlmap import DiffusionPrior, PriorOptions
 from dlmap.codec import Codec, Identity
+from dlmap.networks.network import Network
+from dlmap.networks.unet import UNet
 from mslique import UserError
 
 STD = 0.3
@@ -26,7 +28,7 @@ class GaussianNetwork(nn.Module):
     def __init__(self, prediction: str) -> None:
         super().__init__()
         self.prediction = prediction
-        self.config = SimpleNamespace(in_channels=3, out_channels=3, block_out_channels=(8, 8))
+        self.config = SimpleNamespace(in_channels=3, out_channels=3)
         self.register_buffer("abar", DDIMScheduler(**SCHEDULE).alphas_cumprod)
 
     def forward(self, x: Tensor, timestep: Tensor) -> Any:
@@ -38,11 +40,20 @@ class GaussianNetwork(nn.Module):
         return SimpleNamespace(sample=outputs[self.prediction])
 
 
+class Known(UNet):
+    """A network of no diffusers class."""
+
+    cell = 2
+
+    def __init__(self, model: nn.Module) -> None:
+        Network.__init__(self, model)
+
+
 @pytest.mark.parametrize("timestep", [0, 40, 400])
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
 def test_of_gaussian_data_it_is_the_wiener_filter(prediction: str, timestep: int) -> None:
     scheduler = DDIMScheduler(prediction_type=prediction, **SCHEDULE)
-    model = DiffusionPrior(GaussianNetwork(prediction), Identity(), scheduler, PriorOptions(num_steps=4))
+    model = DiffusionPrior(Known(GaussianNetwork(prediction)), Identity(), scheduler, PriorOptions(num_steps=4))
     level, images = model.schedule.levels[timestep], photos(2, 30, 37)
     shrunk = STD**2 / (STD**2 + level**2) * (2 * images - 1)
     torch.testing.assert_close(model.denoise(images, level), shrunk / 2 + 0.5, rtol=0, atol=1e-5)
@@ -55,7 +66,7 @@ def test_patches_are_denoised_on_shifted_grids_as_by_hand() -> None:
     x = at.alpha * (2 * images - 1)
     for k in (0, 1):  # patches of 2 pixels; the margin is that of two scales
         shifted = pixel_unshuffle(pad(x, (k, 4 - k, k, 4 - k), mode="reflect"), 2)
-        v = pixel_shuffle(model.denoiser.unet(shifted, torch.tensor(at.timestep)).sample, 2)[
+        v = pixel_shuffle(model.denoiser.network.model(shifted, torch.tensor(at.timestep)).sample, 2)[
             ..., k : k + 32, k : k + 32
         ]
         clean.append((at.alpha * x - at.sigma * v).clamp(-1, 1))
@@ -89,7 +100,7 @@ def test_tiles_are_the_whole_but_for_the_blend() -> None:
     noisy = (photo + 0.05 * torch.randn(photo.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
     whole, tiled = (DiffusionPrior.from_pretrained(str(DATA / "ldm-tiny"), tile=tile) for tile in (None, 96))
     calls: list[torch.Size] = []
-    tiled.denoiser.unet.register_forward_hook(lambda _, args, __: calls.append(args[0].shape))
+    tiled.denoiser.network.model.register_forward_hook(lambda _, args, __: calls.append(args[0].shape))
     of_whole, of_tiles = whole.denoise(noisy, 0.1), tiled.denoise(noisy, 0.1)
     assert len(calls) == 2 * 2 * 3  # shifts, rows and columns of tiles
     assert (of_tiles - of_whole).square().mean() < 0.01 * (of_whole - noisy).square().mean()
@@ -135,9 +146,8 @@ def test_stable_diffusion_denoises_its_latents_under_its_prompt(tmp_path: Path) 
     stable_diffusion(tmp_path).save_pretrained(tmp_path / "sd")
     model, images, level = DiffusionPrior.from_pretrained(str(tmp_path / "sd"), num_steps=2), photos(1, 32, 32), 0.3
     latents, at = model.encode(images), model.denoiser.schedule.at_level(level)
-    assert model.denoiser.embedding is not None
-    noise = model.denoiser.unet(
-        at.alpha * latents, torch.tensor(at.timestep), encoder_hidden_states=model.denoiser.embedding
+    noise = model.denoiser.network.model(
+        at.alpha * latents, torch.tensor(at.timestep), **model.denoiser.condition.tensors()
     ).sample
     clean = model.decode(latents - level * noise)
     expected = (clean + images - model.decode(latents)).clamp(0, 1)

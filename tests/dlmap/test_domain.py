@@ -138,8 +138,8 @@ def test_the_bands_of_one_image_are_that_image_s() -> None:
 def test_a_flat_image_has_no_bands_and_stays_as_it_is() -> None:
     """A prior that predicts no noise takes nothing away: sizes of 0 must not become gains of infinity."""
     model = prior()
-    model.denoiser.unet.conv_out.weight.data.zero_()
-    model.denoiser.unet.conv_out.bias.data.zero_()
+    model.denoiser.network.model.conv_out.weight.data.zero_()
+    model.denoiser.network.model.conv_out.bias.data.zero_()
     model.denoiser.schedule = replace(model.denoiser.schedule, prediction_type="epsilon")
     images = photos(1)
     domain = Bands(model, LEVELS, GAINS)

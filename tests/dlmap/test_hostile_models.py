@@ -79,6 +79,15 @@ def wrong_shape(found: dict[str, Any], name: str) -> None:
     found[name] = torch.zeros(7, 7)
 
 
+def without_key(file: str, key: str) -> Change:
+    def edit(folder: Path) -> None:
+        found = json.loads((folder / file).read_text())
+        del found[key]
+        (folder / file).write_text(json.dumps(found))
+
+    return edit
+
+
 def euler(**values: Any) -> Change:
     def edit(folder: Path) -> None:
         options(INDEX, scheduler=["diffusers", "EulerDiscreteScheduler"])(folder)
@@ -102,16 +111,22 @@ CASES: list[tuple[str, str, Change, str]] = [
     ("text", "no vae", without("vae"), "no file named config.json"),
     ("pixels", "karras", euler(use_karras_sigmas=True), "EulerDiscreteScheduler has use_karras_sigmas"),
     ("pixels", "exponential", euler(use_exponential_sigmas=True), "has use_exponential_sigmas"),
-    ("pixels", "flow", other_scheduler("FlowMatchEulerDiscreteScheduler"), "FlowMatchEulerDiscreteScheduler is not a"),
-    ("pixels", "edm", other_scheduler("EDMEulerScheduler"), "EDMEulerScheduler is not a discrete DDPM schedule"),
-    ("pixels", "betas", options(SCHEDULER, beta_end=float("nan")), "betas are negative or not finite"),
+    ("pixels", "edm", other_scheduler("EDMEulerScheduler"), "EDMEulerScheduler is neither a discrete DDPM"),
+    ("pixels", "betas", options(SCHEDULER, beta_end=float("nan")), "betas are not finite or not in"),
     ("pixels", "unknown betas", options(SCHEDULER, beta_schedule="weird"), "weird is not implemented"),
     ("pixels", "no json", lambda folder: (folder / INDEX).write_text("{") and None, "is not a diffusers folder"),
     ("pixels", "a shell", options(INDEX, unet=["subprocess", "Popen"]), "takes its unet from subprocess"),
-    ("pixels", "another pipeline", options(INDEX, _class_name="Popen"), "is not a diffusers folder"),
+    ("pixels", "no network", without_key(INDEX, "unet"), "is a DDPMPipeline without a U-Net or transformer"),
+    ("pixels", "another class", options(INDEX, unet=["diffusers", "Popen"]), "takes Popen as its unet, which"),
+    ("pixels", "not a model", options(INDEX, unet=["diffusers", "DDPMPipeline"]), "takes DDPMPipeline as its unet"),
     ("pixels", "own network", code("unet/evil.py", "unet", ["evil", "Evil"]), "takes its unet from evil"),
-    ("pixels", "own pipeline", code("evil.py", "_class_name", ["evil", "Evil"]), "custom code in evil.py"),
-    ("pixels", "own scheduler", code("scheduler/evil.py", "scheduler", ["evil", "Evil"]), "custom code in evil.py"),
+    ("pixels", "own pipeline", code("evil.py", "_class_name", ["evil", "Evil"]), "has a pipeline with code of its own"),
+    (
+        "pixels",
+        "own scheduler",
+        code("scheduler/evil.py", "scheduler", ["evil", "Evil"]),
+        "takes its scheduler from evil",
+    ),
 ]
 
 

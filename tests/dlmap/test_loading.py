@@ -18,7 +18,7 @@ def test_missing_and_wrong_folders_say_the_way_out(tmp_path: Path) -> None:
 def test_pickled_weights_are_not_read(tmp_path: Path) -> None:
     save_prior(str(tmp_path))
     weights = tmp_path / "unet" / "diffusion_pytorch_model.safetensors"
-    torch.save(prior().denoiser.unet.state_dict(), weights.with_suffix(".bin"))
+    torch.save(prior().denoiser.network.model.state_dict(), weights.with_suffix(".bin"))
     weights.unlink()
     with pytest.raises(UserError, match="not a diffusers folder with safetensors"):
         DiffusionPrior.from_pretrained(str(tmp_path))

@@ -134,7 +134,7 @@ def test_fresh_noise_is_one_sample_taken_twice() -> None:
     """With noise of unit variance the first step of a two-step sampler is that of DDIM, the reference here."""
     model = prior(1, solver="bdia")
     noise = torch.randn(1, 3, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    a, b = model.schedule.ddim(1)
+    a, b = model.schedule.jump(1, 0)
     with torch.no_grad():
         reached = model.sample(noise[:, None].expand(-1, 2, -1, -1, -1))[:, 0]
         torch.testing.assert_close(reached, a * noise + b * model.denoiser(noise, 1))
@@ -143,7 +143,7 @@ def test_fresh_noise_is_one_sample_taken_twice() -> None:
 def calls_of_a_gradient(model: DiffusionPrior) -> int:
     """How often the network is called for one generation and its gradient."""
     noise, calls = model.invert(photos(1)).requires_grad_(), []
-    hook = model.denoiser.unet.register_forward_hook(lambda *_: calls.append(1))
+    hook = model.denoiser.network.model.register_forward_hook(lambda *_: calls.append(1))
     images = model.generate(noise)
     images.sum().backward()
     hook.remove()

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from diffusers import DDIMScheduler, FlowMatchEulerDiscreteScheduler
+from diffusers import DDIMScheduler, EDMEulerScheduler
 from toys import SCHEDULE, schedule
 
 from dlmap.schedule import SPACINGS, make_schedule
@@ -35,7 +35,7 @@ def test_a_step_of_zero_length_is_left_out() -> None:
 
 def test_ddim_coefficients_carry_signal_and_noise_to_the_next_index() -> None:
     grid = schedule(10)
-    a, b = grid.ddim(4)
+    a, b = grid.jump(4, 3)
     clean, noise = 0.7, -1.3
     noisy = grid.alphas[4] * clean + grid.sigmas[4] * noise
     assert a * noisy + b * noise == pytest.approx(grid.alphas[3] * clean + grid.sigmas[3] * noise, abs=1e-15)
@@ -95,8 +95,8 @@ def test_unknown_spacing() -> None:
 
 
 def test_another_family_of_scheduler() -> None:
-    with pytest.raises(UserError, match="FlowMatchEulerDiscreteScheduler is not a discrete DDPM"):
-        make_schedule(FlowMatchEulerDiscreteScheduler(), 10)
+    with pytest.raises(UserError, match="EDMEulerScheduler is neither a discrete DDPM"):
+        make_schedule(EDMEulerScheduler(), 10)
 
 
 def test_zero_terminal_snr_is_refused() -> None:

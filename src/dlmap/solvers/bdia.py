@@ -13,9 +13,11 @@ from .two_step import TwoStep
 
 
 class BDIA(TwoStep):
-    """x_{i-1} = x_{i+1} - [alpha_{i+1} xhat + sigma_{i+1} eps] + [alpha_{i-1} xhat + sigma_{i-1} eps] at x_i."""
+    """x_{i-1} = x_{i+1} - [alpha_{i+1} xhat + sigma_{i+1} eps] + [alpha_{i-1} xhat + sigma_{i-1} eps] at x_i.
+
+    The brackets are the steps from x_i to both neighbours. For a flow they are x_i + (s_{i+-1} - s_i) v [ours].
+    """
 
     def step(self, schedule: Schedule, i: int) -> Move:
-        alpha, sigma = schedule.alphas, schedule.sigmas
-        other = (alpha[i - 1] - alpha[i + 1]) / alpha[i]
-        return Move((i - 1) % 2, 1.0, other, sigma[i - 1] - sigma[i + 1] - other * sigma[i], i)
+        (a, b), (a_back, b_back) = schedule.jump(i, i - 1), schedule.jump(i, i + 1)
+        return Move((i - 1) % 2, 1.0, a - a_back, b - b_back, i)

@@ -21,6 +21,9 @@ TAME = 100.0
 class OBELM(TwoStep):
     """x_{i-1} = (h_i^2 / h_{i+1}^2) (alpha_{i-1} / alpha_{i+1}) x_{i+1}
     + (1 - h_i^2 / h_{i+1}^2) (alpha_{i-1} / alpha_i) x_i - h_i (1 + h_i / h_{i+1}) alpha_{i-1} eps(x_i).
+
+    This solves d(x / alpha) / d(sigma / alpha) = eps. A flow is dx / ds = v: 1 takes the place of alpha, s that of
+    sigma / alpha, and v that of eps [ours].
     """
 
     def __init__(self, schedule: Schedule) -> None:
@@ -34,8 +37,8 @@ class OBELM(TwoStep):
             )
 
     def step(self, schedule: Schedule, i: int) -> Move:
-        alpha, ratio = schedule.alphas, [s / a for s, a in zip(schedule.sigmas, schedule.alphas, strict=True)]
-        h, h_next = ratio[i] - ratio[i - 1], ratio[i + 1] - ratio[i]
+        to, here, back = (schedule.point(k) for k in (i - 1, i, i + 1))
+        h, h_next = here.time - to.time, back.time - here.time
         share = (h / h_next) ** 2
-        own, other = share * alpha[i - 1] / alpha[i + 1], (1 - share) * alpha[i - 1] / alpha[i]
-        return Move((i - 1) % 2, own, other, -h * (1 + h / h_next) * alpha[i - 1], i)
+        own, other = share * to.scale / back.scale, (1 - share) * to.scale / here.scale
+        return Move((i - 1) % 2, own, other, -h * (1 + h / h_next) * to.scale, i)

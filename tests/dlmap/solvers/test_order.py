@@ -24,7 +24,7 @@ def smooth(num_steps: int) -> Schedule:
 
 def ddim(grid: Schedule, x: Tensor) -> Tensor:
     for i in range(grid.num_steps, 0, -1):
-        a, b = grid.ddim(i)
+        a, b = grid.jump(i, i - 1)
         x = a * x + b * Gaussian(grid)(x, i)
     return x
 

@@ -26,7 +26,7 @@ def test_an_inversion_starts_with_a_step_of_ddim_inversion(solver: type[TwoStep]
 def test_a_displacement_of_both_sequences_alike_is_one_of_the_noise() -> None:
     """The first step carries it as DDIM carries a displaced x_N: the second sequence keeps its deviation d."""
     grid = schedule(1)
-    a, b = grid.ddim(1)
+    a, b = grid.jump(1, 0)
     noise = torch.randn(2, 1, 1, 1, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     start, last = noise.unbind(4)[0][..., None], noise.unbind(4)[1][..., None]
     state = torch.cat([last, start], dim=1)  # one step: x_1 is in sequence 1

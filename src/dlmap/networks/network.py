@@ -1,0 +1,95 @@
+"""What a sampler must know of a network of diffusers, whatever family it is of."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from diffusers import DiffusionPipeline
+from torch import Tensor, nn
+
+from mslique import UserError
+
+from ..conditioning import Condition
+
+
+class Network(nn.Module, ABC):
+    """A network of diffusers behind one call.
+
+    Args:
+        model: the network.
+        factor: pixels along a latent.
+
+    Attributes:
+        pipeline: the class of diffusers that embeds prompts for it, None if it takes none.
+        text: the parts of a model's folder that this needs; a part may be absent where the model has none.
+        cell: sides of the latents are multiples of it.
+        largest: side in latents of the largest image, or tile, that it takes; None: any.
+
+    Raises:
+        UserError: the model needs an input that it is not given here.
+    """
+
+    pipeline: ClassVar[type[DiffusionPipeline] | None] = None
+    text: ClassVar[tuple[str, ...]] = ()
+    cell: int
+    largest: int | None = None
+
+    def __init__(self, model: Any, factor: int = 8) -> None:
+        super().__init__()
+        self.model, self.factor = model, factor
+
+    @classmethod
+    @abstractmethod
+    def fits(cls, model: Any) -> bool:
+        """Whether the model is of this family."""
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """Of the latents that it takes, and of its prediction; a variance that it predicts beside does not count."""
+        takes, gives = self.model.config.in_channels, self.model.config.out_channels
+        return takes, takes if gives == 2 * takes else gives
+
+    def forward(self, x: Tensor, timestep: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
+        """Latents (B, C, h, w), one timestep (), and a condition of B rows -> the prediction (B, C, h, w)."""
+        return self.predict(x, timestep, condition)[:, : x.shape[1]]
+
+    @abstractmethod
+    def predict(self, x: Tensor, timestep: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
+        """As ``forward``; what is beyond the first C channels is dropped."""
+
+    def widths(self) -> dict[str, int]:
+        """Size of the last axis of every tensor of the condition, by its name."""
+        return {}
+
+    def check(self, tensors: Mapping[str, Tensor]) -> None:
+        """Compare the tensors of a condition with ``widths``.
+
+        Raises:
+            UserError: one is absent, or of another width.
+        """
+        found = {name: tensor.shape[-1] for name, tensor in tensors.items()}
+        if wrong := {name: width for name, width in self.widths().items() if found.get(name) != width}:
+            raise UserError(
+                f"this {type(self.model).__name__} takes embeddings of the widths {wrong}, got {found}: make them with"
+                " the text encoders of the same model (dlmap embed)"
+            )
+
+    def embed(self, pipe: Any, prompt: str, negative_prompt: str, guidance_scale: float | None) -> Condition:
+        """The condition, from a ``pipeline`` that has the text parts alone."""
+        raise UserError(
+            f"{type(self.model).__name__} has no text encoder: leave prompt, negative_prompt and guidance_scale out"
+        )
+
+
+def refuse(model: Any, **known: tuple[Any, ...]) -> None:
+    """Refuse a model by the first key of its configuration whose value is none of those known.
+
+    Raises:
+        UserError: names the key.
+    """
+    for key, values in known.items():
+        if model.config.get(key) not in values:
+            raise UserError(
+                f"this {type(model).__name__} has {key} {model.config[key]!r}: it needs an input that is not given"
+                " here; use another model"
+            )

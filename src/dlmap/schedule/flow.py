@@ -1,0 +1,56 @@
+"""The grid of a rectified-flow model (Stable Diffusion 3, FLUX): x = (1 - s) x0 + s n.
+
+Steps of equal length in t, from 1 to 0, are bent by the model's shift to s(t) (Esser et al., "Scaling Rectified Flow
+Transformers for High-Resolution Image Synthesis", 2024, eq. 23). A shift that depends on the size of the image takes
+the number of tokens that the network sees.
+"""
+
+import math
+from typing import Any
+
+from diffusers import SchedulerMixin
+
+from mslique import UserError
+
+from .grid import Schedule
+
+CLASSES = ("FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler")
+PREDICTION = "flow_prediction"
+OTHERS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "invert_sigmas", "shift_terminal")
+
+
+def is_flow(scheduler: SchedulerMixin) -> bool:
+    return type(scheduler).__name__ in CLASSES or (
+        bool(scheduler.config.get("use_flow_sigmas")) and scheduler.config.get("prediction_type") == PREDICTION
+    )
+
+
+def flow_schedule(scheduler: SchedulerMixin, num_steps: int, spacing: str | None, tokens: int | None) -> Schedule:
+    """See :func:`dlmap.schedule.make_schedule`.
+
+    Raises:
+        UserError: an option that only the other family has, or a grid of another kind.
+    """
+    config: Any = scheduler.config
+    if spacing not in (None, "trailing"):
+        raise UserError(f"spacing {spacing} belongs to models with betas: leave it out for a flow")
+    for option in OTHERS:
+        if config.get(option):
+            raise UserError(f"{type(scheduler).__name__} has {option}, a grid that is not supported: set it to null")
+    s = [_shifted(k / num_steps, config, tokens) for k in range(num_steps + 1)]
+    train = int(config.num_train_timesteps)
+    grid = tuple(train * x for x in s[1:]), tuple(1 - x for x in s), tuple(s)
+    return Schedule(*grid, PREDICTION, num_steps, (), flow=True, train_timesteps=train)
+
+
+def _shifted(t: float, config: Any, tokens: int | None) -> float:
+    if t == 0:
+        return 0.0
+    if not config.get("use_dynamic_shifting"):
+        shift = float(config.get("shift", config.get("flow_shift", 1.0)))
+        return shift / (shift + 1 / t - 1)
+    low, high = config.base_image_seq_len, config.max_image_seq_len
+    share = ((high if tokens is None else tokens) - low) / (high - low)
+    mu = config.base_shift + share * (config.max_shift - config.base_shift)
+    shift = mu if config.get("time_shift_type") == "linear" else math.exp(mu)
+    return shift / (shift + 1 / t - 1)
