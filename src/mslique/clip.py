@@ -62,7 +62,7 @@ def _offline(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _fit_size(visual: Any) -> None:
     """Let a network of timm that has learnt positions take the image size of the settings."""
-    patches = getattr(getattr(visual, "trunk", None), "patch_embed", None)
+    patches: Any = getattr(getattr(visual, "trunk", None), "patch_embed", None)
     if getattr(patches, "img_size", None) not in (None, visual.image_size):
         if any(side % patch for side, patch in zip(visual.image_size, patches.patch_size, strict=True)):
             raise ValueError(f"image_size {visual.image_size} is no multiple of its patches, {patches.patch_size}")

@@ -45,7 +45,10 @@ class SharedModel(nn.Module, PyTorchModelHubMixin):
         file = weights_file(model_id, options)
         options = {name: value for name, value in options.items() if name not in HUB_OPTIONS}
         if "backbone" not in options:
-            raise UserError(f"the config.json of {model_id} is not MS-LIQE's: it names no backbone")
+            raise UserError(
+                f"the config.json of {model_id} is not MS-LIQE's: it names no backbone; of a CLIP of transformers"
+                " mslique import makes such a folder"
+            )
         model = cls(**options)
         try:
             model = cls._load_as_safetensor(model, file, map_location, strict)
