@@ -121,9 +121,11 @@ class PhotoFolderData(L.LightningDataModule):
         reference: str | None = None,
     ) -> None:
         super().__init__()
-        for name, value in (("batch_size", batch_size), ("limit", limit)):
-            if value is not None and value < 1:
-                raise UserError(f"--data.{name} is {value}: give at least 1")
+        if not folder:
+            raise UserError("--data.folder is empty: give a folder of photographs")
+        for name, value, least in (("batch_size", batch_size, 1), ("limit", limit, 1), ("num_workers", num_workers, 0)):
+            if value is not None and value < least:
+                raise UserError(f"--data.{name} is {value}: give at least {least}")
         self.folder, self.reference, self.limit = Path(folder), reference, limit
         self.batch_size, self.num_workers, self.overwrite = batch_size, num_workers, overwrite
         self.run: Run | None = None

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, Timer
 from torch import Tensor
 from tqdm import tqdm
 
@@ -42,7 +42,8 @@ class MAPEnhancer(L.LightningModule):
         report: whether report.html is written.
 
     Raises:
-        UserError: ``output`` is a file, or an ascent has an unknown domain or one that needs a prior.
+        UserError: ``output`` is empty or a file, there is no ascent, or one has an unknown domain, or one
+            that needs a prior.
     """
 
     def __init__(
@@ -56,8 +57,12 @@ class MAPEnhancer(L.LightningModule):
         report: bool = True,
     ) -> None:
         super().__init__()
+        if not output:
+            raise UserError("--output is empty: give a folder")
         self.prior, self.objective = prior, objective
         self.stages = ascent if isinstance(ascent, list) else [ascent]
+        if not self.stages or None in self.stages:
+            raise UserError("--model.ascent is empty: give the options of one ascent at least, or leave it out")
         for stage in self.stages:
             make_domain(prior, stage)  # a mistake in the options must not wait for the first photograph
         self.run = Run(Path(output), format == "input", metadata, report)
@@ -78,6 +83,11 @@ class MAPEnhancer(L.LightningModule):
                 "MAPEnhancer takes photographs from dlmap.run.datamodule.PhotoFolderData: give it as --data"
             )
         data.run = self.run
+        if any(isinstance(callback, Timer) for callback in self.trainer.callbacks):  # type: ignore[attr-defined]
+            raise UserError(
+                "--trainer.max_time ends no predictions: leave it out; `timeout` (SIGTERM) or Ctrl-C ends a run after"
+                " the photographs in flight, and the same command goes on"
+            )
         if self.trainer.precision not in ("32-true", "16-mixed", "bf16-mixed"):
             raise UserError(
                 f"--trainer.precision {self.trainer.precision} would round the photographs: leave it out; the network's"

@@ -129,4 +129,13 @@ def _records(path: Path) -> Iterator[Record]:
                 record = Record(**json.loads(line))
             except (json.JSONDecodeError, TypeError):
                 continue  # cut off by a kill or a full disk, or of another version: the photograph is done again
-            yield record
+            if _is_sound(record):
+                yield record
+
+
+def _is_sound(record: Record) -> bool:
+    """Whether the values are of the kinds that the default ones are, as far as something else relies on them."""
+    texts = (record.file, record.output, record.status, record.key, record.error, record.note)
+    numbers = (record.seconds, record.quality_before, record.quality_after, record.fidelity, *record.stages)
+    kinds = all(isinstance(text, str) for text in texts) and isinstance(record.curves, dict)
+    return kinds and all(number is None or isinstance(number, int | float) for number in numbers)

@@ -15,7 +15,7 @@ from .lock import Lock
 from .plan import make_batches
 from .record import FAILED, Journal, Record, write_results
 from .report import write_report
-from .writer import Background, Result, write
+from .writer import Background, Result, refusals, write
 
 
 class Run:
@@ -76,7 +76,8 @@ class Run:
         self, records: Sequence[Record], batch_size: int, processes: int, overwrite: bool = False
     ) -> list[list[Record]]:
         """Batches of the photographs that are not done yet, or with ``overwrite`` of all; one per process at least."""
-        self.journal.merge()
+        with refusals(self.output):
+            self.journal.merge()
         keyed = [replace(one, key=content_key(self.options, one.source, one.reference)) for one in records]
         todo = keyed if overwrite else self.journal.missing(keyed)
         if len(todo) < len(keyed):
@@ -119,19 +120,21 @@ class Run:
         """Write results.csv and report.html, in one process, after all processes have finished.
 
         Raises:
-            UserError: a photograph failed, or the run ended early, so that the exit status of the command is not 0.
+            UserError: a photograph failed, the run ended early, or the file system refuses, so that the exit status of
+                the command is not 0.
         """
-        done = self.journal.merge()
-        records = list(self.journal.read().values())
-        write_results(self.output / "results.csv", records)
-        if self.report:
-            write_report(self.output, records)
+        with refusals(self.output):
+            done = self.journal.merge()
+            records = list(self.journal.read().values())
+            write_results(self.output / "results.csv", records)
+            if self.report:
+                write_report(self.output, records)
         if missing := self.planned - len(done):
             raise UserError(
                 f"ended early: {len(done)} photographs are done, {missing} are not; run the same command again to go on"
             )
         if failed := [record for record in done if record.status == FAILED]:
             raise UserError(
-                f"{len(failed)} of {len(done)} images failed, the others are done; see"
+                f"{len(failed)} of {len(done)} images failed{', the others are done' * (len(failed) < len(done))}; see"
                 f" {self.output / 'results.csv'}. First: {failed[0].error}"
             )

@@ -2,8 +2,9 @@
 
 import errno
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from mslique import Decoded, UserError
 from .pictures import save_picture, to_pillow
 from .record import Journal, Record
 from .report import Thumbnails
+
+OF_THE_NAME = (None, errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST)
+"""Errors of one result: what its name cannot be, or a folder in its place. Pillow raises None where a format cannot
+hold the picture."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +71,21 @@ def write(done: Result | Record, journal: Journal, rank: int, metadata: bool) ->
     """
     record = done if isinstance(done, Record) else done.record
     path = journal.output / record.output
-    try:
+    with refusals(path):
         if isinstance(done, Result):
             record = _saved(done, path, Thumbnails(journal.folder), metadata)
         journal.append(rank, record)
+
+
+@contextmanager
+def refusals(path: Path) -> Iterator[None]:
+    """Raise a UserError about ``path``, or the file that it concerns, where the file system refuses."""
+    try:
+        yield
     except OSError as reason:
         raise UserError(
-            f"{path} cannot be written ({reason.strerror}): free the space or allow it, or give another --output;"
-            " then run the same command again to go on"
+            f"{reason.filename2 or path} cannot be written ({reason.strerror}): free the space or allow it, or give"
+            " another --output; then run the same command again to go on"
         ) from reason
 
 
@@ -84,8 +96,7 @@ def _saved(result: Result, path: Path, thumbnails: Thumbnails, metadata: bool) -
         save_picture(result.picture, path, photo if metadata else None)
         thumbnails.save(record.file, to_pillow(photo.image, photo.alpha, photo.grey), result.picture)
     except (OSError, ValueError, RuntimeError) as reason:
-        # Pillow raises an OSError without a number where a format cannot hold the picture
-        if isinstance(reason, OSError) and reason.errno not in (None, errno.ENAMETOOLONG):
+        if isinstance(reason, OSError) and reason.errno not in OF_THE_NAME:
             raise
         return record.failed(f"{path.name} cannot be written: {reason}")
     return record

@@ -161,6 +161,30 @@ def test_a_result_that_cannot_be_written(
     assert {row["status"] for row in rows_of(tmp_path / "out").values()} == {"ok"}
 
 
+def test_a_folder_where_a_result_goes_costs_only_that_result(
+    folder: Path, tmp_path: Path, models: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    (out / "a.png").mkdir(parents=True)
+    (out / "sub").touch()
+    assert predict(folder, out, *models) == 1
+    rows = rows_of(out)
+    assert [rows[name]["status"] for name in ("a.png", "b.png", "sub/c.png")] == ["failed", "ok", "failed"]
+    assert "a.png cannot be written" in rows["a.png"]["error"] and "2 of 3 images failed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["results.csv", "report.html"])
+def test_a_folder_where_a_table_goes_is_one_sentence(
+    name: str, folder: Path, tmp_path: Path, models: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out" / name).mkdir(parents=True)
+    assert predict(folder, tmp_path / "out", *models) == 1
+    assert f"{name} cannot be written (Is a directory)" in capsys.readouterr().err
+    (tmp_path / "out" / name).rmdir()
+    assert predict(folder, tmp_path / "out", *models) == 0
+    assert len(rows_of(tmp_path / "out")) == 3
+
+
 def test_an_output_that_cannot_be_written_to_is_known_before_the_work(
     folder: Path, tmp_path: Path, models: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

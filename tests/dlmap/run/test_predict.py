@@ -108,6 +108,12 @@ def test_a_photograph_that_gains_too_little_comes_back_as_it_was(
         ("--trainer.precision=bf16-true", "--trainer.precision bf16-true would round the photographs"),
         ("--model.ascent.domain=noise", "ascent.domain must be one of latent, pixel, bands"),
         ("--output=/dev/null", "is a file: give a folder"),
+        ("--output=", "--output is empty"),
+        ("--data.folder=", "--data.folder is empty"),
+        ("--data.num_workers=-1", "--data.num_workers is -1: give at least 0"),
+        ("--model.ascent=[]", "--model.ascent is empty"),
+        ("--model.ascent=null", "--model.ascent is empty"),
+        ("--trainer.max_time=00:00:00:05", "--trainer.max_time ends no predictions"),
     ],
 )
 def test_a_users_mistake_is_one_sentence(

@@ -66,6 +66,14 @@ def test_lines_of_another_version_are_left_out(tmp_path: Path) -> None:
     journal.append(0, done("a"))
     with (journal.folder / "part-00000.jsonl").open("a") as file:
         file.writelines(json.dumps(value) + "\n" for value in ({"row": {"file": "b"}, "output": "b.out"}, [], 1))
+        wrong: list[dict[str, object]] = [
+            {"file": 3},
+            {"output": None},
+            {"stages": ["x"]},
+            {"curves": None},
+            {"key": 7},
+        ]
+        file.writelines(json.dumps({"file": "c", "output": "c.out", **values}) + "\n" for values in wrong)
     assert set(journal.read()) == {"a"}
 
 
