@@ -46,7 +46,9 @@ def theirs(folder: Path, noise: torch.Tensor, steps: int, words: dict[str, Any])
     pipe.set_progress_bar_config(disable=True)
     options: dict[str, Any] = {"guidance_scale": 1.0, **words}
     if hasattr(pipe.scheduler, "betas"):
-        pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config, clip_sample=False, timestep_spacing="trailing")
+        pipe.scheduler = DDIMScheduler.from_config(
+            pipe.scheduler.config, clip_sample=False, timestep_spacing="trailing"
+        )
         options["num_inference_steps"] = steps
     else:
         options["sigmas"] = np.linspace(1, 1 / steps, steps)
@@ -149,9 +151,7 @@ def test_embeddings_from_a_file_need_no_text_encoder(name: str, models: Path, tm
 
 def test_embeddings_of_another_model_are_refused(models: Path, tmp_path: Path) -> None:
     load(models / "sd").denoiser.condition.save(tmp_path / "sd.safetensors")
-    with pytest.raises(
-        UserError, match=r"SD3Transformer2DModel takes embeddings of the widths .*pooled"
-    ):
+    with pytest.raises(UserError, match=r"SD3Transformer2DModel takes embeddings of the widths .*pooled"):
         load(models / "sd3", prompt="", embeddings=str(tmp_path / "sd.safetensors"))
     with pytest.raises(UserError, match=r"nowhere holds no embeddings .*dlmap embed"):
         load(models / "sd3", prompt="", embeddings=str(tmp_path / "nowhere"))

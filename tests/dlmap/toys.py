@@ -101,7 +101,7 @@ def stable_diffusion(folder: Path) -> StableDiffusionPipeline:
 
 
 class Gaussian:
-    """The exact noise prediction for data of independent N(0, std^2), and the exact probability flow."""
+    """The exact u, noise or velocity, for data of independent N(0, std^2), and the exact probability flow."""
 
     def __init__(self, schedule: Schedule, std: float = 0.5) -> None:
         self.schedule, self.std = schedule, std
@@ -110,7 +110,9 @@ class Gaussian:
         return ((self.schedule.alphas[i] * self.std) ** 2 + self.schedule.sigmas[i] ** 2) ** 0.5
 
     def __call__(self, x: Tensor, i: int) -> Tensor:
-        return self.schedule.sigmas[i] * x / self.spread(i) ** 2
+        alpha, sigma = self.schedule.alphas[i], self.schedule.sigmas[i]
+        noise, clean = sigma * x / self.spread(i) ** 2, alpha * self.std**2 * x / self.spread(i) ** 2
+        return noise - clean if self.schedule.flow else noise
 
     def flow(self, x: Tensor) -> Tensor:
         """Noise at index N carried to index 0 along the flow: the marginal's quantile is kept."""

@@ -44,13 +44,16 @@ def flow_schedule(scheduler: SchedulerMixin, num_steps: int, spacing: str | None
 
 
 def _shifted(t: float, config: Any, tokens: int | None) -> float:
-    if t == 0:
-        return 0.0
+    """s(t), 0 <= t <= 1."""
     if not config.get("use_dynamic_shifting"):
         shift = float(config.get("shift", config.get("flow_shift", 1.0)))
-        return shift / (shift + 1 / t - 1)
+        return _bent(t, shift)
     low, high = config.base_image_seq_len, config.max_image_seq_len
     share = ((high if tokens is None else tokens) - low) / (high - low)
     mu = config.base_shift + share * (config.max_shift - config.base_shift)
     shift = mu if config.get("time_shift_type") == "linear" else math.exp(mu)
-    return shift / (shift + 1 / t - 1)
+    return _bent(t, shift)
+
+
+def _bent(t: float, shift: float) -> float:
+    return shift * t / (shift * t + (1 - t))
