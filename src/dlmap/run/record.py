@@ -63,7 +63,7 @@ class Record:
 
     def row(self) -> list[object]:
         """Its line in results.csv: floats with six significant digits, stages as iterations, such as "10 + 3"."""
-        values = vars(self) | {"stages": " + ".join(str(count - 1) for count in self.stages)}
+        values = vars(self) | {"stages": " + ".join(str(max(count - 1, 0)) for count in self.stages)}
         return [six_digits(values[name]) for name in COLUMNS]
 
 

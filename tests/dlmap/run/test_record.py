@@ -29,11 +29,11 @@ def test_records_survive_the_trip_to_disk(tmp_path: Path) -> None:
 
 def test_rows_survive_the_trip_to_disk(tmp_path: Path) -> None:
     records = [done(name, seconds=1 / 3) for name in HOSTILE]
-    write_results(tmp_path / "r.csv", [*records, Record("stages", "out", stages=[11, 4])])
+    write_results(tmp_path / "r.csv", [*records, Record("stages", "out", stages=[11, 4, 0])])
     rows = read_csv(tmp_path / "r.csv")
     assert [row["file"] for row in rows[:-1]] == HOSTILE and tuple(rows[0]) == COLUMNS
     assert rows[0]["seconds"] == "0.333333" and rows[0]["quality_before"] == "" and rows[0]["note"] == ""
-    assert rows[-1]["stages"] == "10 + 3"
+    assert rows[-1]["stages"] == "10 + 3 + 0"  # the last one ended before its first evaluation
 
 
 def test_parts_are_merged_and_the_latest_record_counts(tmp_path: Path) -> None:
