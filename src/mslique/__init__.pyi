@@ -6,13 +6,15 @@ from .data.degradations.unseen import UNSEEN_DEGRADATIONS
 from .data.loaders import make_loader
 from .fidelity_loss import fidelity_loss
 from .io.decoding import Decoded, decode_image, read_image
-from .io.errors import UserError
+from .io.errors import UserError, above_zero, at_least
+from .io.folders import filled
 from .io.hub import model_source
 from .io.listing import list_images
 from .io.opening import image_size
 from .io.shipped import SHIPPED
 from .io.tables import decimal_number, table_rows
 from .io.trust import check_finite, only_weights, restrict_classes
+from .learning_rate import training_steps
 from .metric import MSLIQEMetric
 from .model import MSLIQE
 from .pyiqa_metric import register_in_pyiqa
@@ -21,6 +23,8 @@ from .sharing import load_model
 from .views import MultiScaleViews
 
 __all__ = [
+    "above_zero",
+    "at_least",
     "Calibration",
     "check_finite",
     "decimal_number",
@@ -30,6 +34,7 @@ __all__ = [
     "degrade",
     "degrade_by",
     "fidelity_loss",
+    "filled",
     "fit_calibration",
     "generator_of",
     "image_size",
@@ -52,6 +57,7 @@ __all__ = [
     "srcc",
     "table_rows",
     "training_generator",
+    "training_steps",
     "UNSEEN_DEGRADATIONS",
     "UserError",
 ]

@@ -165,7 +165,7 @@ def _export(options: argparse.Namespace) -> int:
     if options.data is not None:
         if not options.data.is_file():
             raise UserError(f"{options.data} is not a file: give a Markdown file about the training images")
-        data = options.data.read_text(encoding="utf-8")
+        data = options.data.read_text(encoding="utf-8", errors="replace")
     texts = {name: text for name in ("command", "measured", "license") if (text := getattr(options, name)) is not None}
     changes = {"softmax_divisor": options.softmax_divisor, "half": options.half}
     export_checkpoint(options.checkpoint, options.folder, data=data, **texts, **changes)
@@ -178,7 +178,9 @@ def _import(options: argparse.Namespace) -> int:
     config = {**preset_for(options.preset, options.backbone, options.file), **dict(options.set)}
     try:
         model = MSLIQE.from_clip_checkpoint(options.file, options.backbone, **config)
-    except TypeError as reason:
+    except (TypeError, ValueError, RuntimeError) as reason:  # of an argument that is unknown or has no meaning
+        if isinstance(reason, UserError):
+            raise
         raise UserError(f"--set: {reason}: see help(mslique.MSLIQE) for the arguments") from reason
     model.save_pretrained(options.folder)
     return 0

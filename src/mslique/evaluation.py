@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from .correlation import fitted, plcc, srcc
+from .io.errors import UserError
 
 COLUMNS = ("dataset", "images", "srcc", "plcc")
 
@@ -22,6 +23,23 @@ class Agreement:
     images: int
     srcc: float
     plcc: float
+
+
+def scored(rows: Tensor | list[Tensor], stage: str) -> Tensor:
+    """The rows of :func:`agreements`, on the CPU.
+
+    Raises:
+        UserError: there is none, or a score is not finite.
+    """
+    if not isinstance(rows, Tensor):
+        raise UserError(f"no image for {stage} could be decoded, so that nothing was scored: check the files")
+    bad = int((~rows[:, 0].isfinite()).sum())
+    if bad:
+        raise UserError(
+            f"{bad} of {len(rows)} scores of {stage} are not finite: the model is broken. Train with a smaller"
+            " learning_rate or higher --trainer.precision, from an earlier checkpoint"
+        )
+    return rows.cpu()
 
 
 def agreements(rows: Tensor, names: Sequence[str] | None = None) -> list[Agreement]:

@@ -2,6 +2,28 @@
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .io.errors import UserError, at_least
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
+
+
+def training_steps(trainer: "Trainer") -> int:
+    """The steps of the whole training, along which the learning rate falls.
+
+    Raises:
+        UserError: it has no end or no step.
+    """
+    at_least(1, accumulate_grad_batches=trainer.accumulate_grad_batches)
+    total = trainer.estimated_stepping_batches if trainer.max_epochs and trainer.max_steps else 0
+    if not 0 < total < math.inf or math.isinf(trainer.num_training_batches):
+        raise UserError(
+            f"the training has {total} steps, and the learning rate falls along all of them: give --trainer.max_epochs"
+            " of 1 or more (--trainer.max_steps and --trainer.max_time can end it earlier)"
+        )
+    return int(total)
 
 
 def warm_cosine(total: int, warmup: int, epoch: int, cosine_epochs: int | None) -> Callable[[int], float]:

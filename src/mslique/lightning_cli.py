@@ -5,27 +5,29 @@ overridden on the command line (``--data.folder X``, ``--model.ascent.iterations
 :mod:`mslique.io.trust` limits what a YAML can name.
 """
 
-import errno
 import logging
-import re
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lightning import LightningDataModule, LightningModule
+from lightning import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 
+from .checkpoint import WORDS, check_checkpoint, last_checkpoint, loading_error
 from .io.errors import UserError
+from .io.folders import make_folder
 from .io.shipped import located
-from .io.trust import VARIABLE, only_weights, read_weights, restrict_classes
+from .io.trust import VARIABLE, only_weights, restrict_classes
+from .sentences import sentence as sentence
+from .sentences import user_error as user_error
 
 CHATTER = ("\N{ELECTRIC LIGHT BULB} Tip", "GPU available", "TPU available")
 """The beginnings of Lightning's messages that are of no use to the user of this command."""
 RETIRED = ("zero_mean_stem",)
 """Options of the modules in earlier versions. Checkpoints of those versions have them, and still load."""
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 class _Parser(LightningArgumentParser):
@@ -45,9 +47,12 @@ class _CLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         super().parse_arguments(parser, args)
-        checkpoint = self.config[self.config["subcommand"]].get("ckpt_path")
-        if checkpoint is not None and Path(checkpoint).suffix:  # else one of Lightning's words: best, last, ...
-            read_weights(Path(checkpoint))  # its error is a sentence for the user
+        subcommand = self.config["subcommand"]
+        config, training = self.config[subcommand], subcommand == "fit"
+        if config.get("ckpt_path") == "last":  # Lightning would look for it too late, and score without it
+            config.ckpt_path = last_checkpoint(_checkpoint_folders(config), needed=not training) or "last"
+        if config.get("ckpt_path") and str(config.ckpt_path).partition(":")[0] not in WORDS:
+            check_checkpoint(Path(config.ckpt_path), config.model and config.model.class_path, training)
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand] if self.subcommand else self.config
@@ -56,6 +61,7 @@ class _CLI(LightningCLI):
         output = config.get("output")
         if output is None:
             return
+        make_folder(output)
         if "output" in config.model.init_args:
             config.model.init_args.output = output
         if config.trainer.default_root_dir is None:
@@ -63,10 +69,29 @@ class _CLI(LightningCLI):
         for logger in _listed(config.trainer.logger):
             if "save_dir" in getattr(logger, "init_args", ()):
                 logger.init_args.save_dir = output
-        for callback in _listed(config.trainer.callbacks):
+        for callback in _savers(config):
             # outside the logger's numbered folder, so that a run that goes on finds the best checkpoint so far
-            if callback.class_path.endswith(".ModelCheckpoint") and callback.init_args.get("dirpath") is None:
+            if callback.init_args.get("dirpath") is None:
                 callback.init_args.dirpath = str(Path(output) / "checkpoints")
+
+    def instantiate_trainer(self, **options: Any) -> Trainer:
+        try:
+            return super().instantiate_trainer(**options)
+        except (MisconfigurationException, ImportError, TypeError, ValueError) as reason:  # Lightning raises all these
+            raise UserError(f"the trainer refuses its options ({reason}): change those of --trainer") from reason
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        try:
+            super()._run_subcommand(subcommand)
+        except SIGTERMException as reason:  # a SystemExit without a status, which would be success
+            if subcommand != "fit":
+                raise
+            way_out = "the same command with --ckpt_path last goes on from its last checkpoint"
+            raise UserError(f"SIGTERM has ended the training: {way_out}") from reason
+        except MisconfigurationException as reason:
+            raise UserError(f"Lightning refuses this run: {reason}") from reason
+        except (RuntimeError, ValueError) as reason:
+            raise loading_error(reason, self.config[subcommand].get("ckpt_path")) or reason from reason
 
 
 class _OnlyParse(_CLI):
@@ -80,6 +105,17 @@ class _OnlyParse(_CLI):
 def _listed(entries: Any) -> list[Any]:
     """The loggers or callbacks of a configuration, which can also be none or a single one."""
     return [entry for entry in (entries if isinstance(entries, list) else [entries]) if hasattr(entry, "class_path")]
+
+
+def _savers(config: Any) -> list[Any]:
+    return [entry for entry in _listed(config.trainer.callbacks) if entry.class_path.endswith(".ModelCheckpoint")]
+
+
+def _checkpoint_folders(config: Any) -> list[Path]:
+    """Where the configuration keeps checkpoints; where they are not said, they are in ``--output``."""
+    default = str(Path(config.output) / "checkpoints") if config.get("output") else None
+    found = [saver.init_args.get("dirpath") or default for saver in _savers(config)]
+    return [Path(folder) for folder in found if folder]
 
 
 def run(args: Sequence[str] | None = None) -> LightningCLI:
@@ -107,16 +143,19 @@ def parse(args: Sequence[str]) -> dict[str, Any]:
 def _parsed(kind: type[_CLI], args: Sequence[str] | None) -> _CLI:
     _quieten()
     restrict_classes()
-    with only_weights():
-        return kind(
-            LightningModule,
-            LightningDataModule,
-            parser_class=_Parser,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            save_config_kwargs={"overwrite": True},
-            args=_located(sys.argv[1:] if args is None else args),
-        )
+    try:
+        with only_weights():
+            return kind(
+                LightningModule,
+                LightningDataModule,
+                parser_class=_Parser,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                save_config_kwargs={"overwrite": True},
+                args=_located(sys.argv[1:] if args is None else args),
+            )
+    except UnicodeDecodeError as reason:
+        raise UserError(f"--config is not a text in UTF-8 ({reason}): give a YAML file") from reason
 
 
 def _located(args: Sequence[str]) -> list[str]:
@@ -137,40 +176,6 @@ def _quieten() -> None:
 
 def _concerns_the_user(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith(CHATTER)
-
-
-def sentence(function: Callable[..., Any], *args: Any) -> int:
-    """Call ``function``; returns the exit status: 0, or 1 after a UserError or a full disk, shown as one sentence."""
-    try:
-        function(*args)
-    except OSError as error:
-        if error.errno not in DISK:
-            raise
-        place = error.filename or "a file"
-        sys.stderr.write(f"error: {place} cannot be written ({error.strerror}): free space, or give another --output\n")
-        return 1
-    except ValueError as error:
-        mistake = user_error(error)
-        if mistake is None:
-            raise
-        sys.stderr.write(f"error: {_message(mistake)}\n")
-        return 1
-    return 0
-
-
-def user_error(error: BaseException | None) -> UserError | None:
-    """The UserError itself, or the one from which jsonargparse raised its own error about an argument."""
-    while error is not None and not isinstance(error, UserError):
-        error = error.__cause__
-    return error
-
-
-def _message(mistake: UserError) -> str:
-    """The message alone, where a data loader's worker has wrapped it in its own traceback."""
-    text = str(mistake)
-    if text.startswith("Caught UserError in DataLoader worker"):
-        return re.split(r"^(?:[\w.]+\.)?UserError: ", text, flags=re.MULTILINE)[-1].strip()
-    return text
 
 
 def main(args: Sequence[str] | None = None) -> int:

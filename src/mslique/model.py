@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from .clip import build_clip, image_size
 from .clip_weights import load_clip_weights, load_openai_weights
 from .correlation import make_calibration
-from .io.errors import UserError
+from .io.errors import UserError, above_zero
 from .pretrained import SharedModel
 from .tokens import prompt_tokens
 from .towers import PUBLISHED, Backbone, find_tower, openai_name
@@ -70,6 +70,7 @@ class MSLIQE(SharedModel, library_name="mslique", tags=["image-quality-assessmen
         tokens: Sequence[Sequence[int]] | None = None,
     ) -> None:
         super().__init__()
+        above_zero(softmax_divisor=softmax_divisor)
         self.calibration = make_calibration(center, scale)
         if piece is not None and piece < 1:
             raise UserError(f"piece must be a number of pixels, or null, got {piece}")

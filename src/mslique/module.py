@@ -19,10 +19,10 @@ from torchmetrics import CatMetric
 
 from .clip_weights import load_clip_weights
 from .data.batch import Batch, joined
-from .evaluation import Agreement, agreements, write_report
+from .evaluation import Agreement, agreements, scored, write_report
 from .fidelity_loss import fidelity_loss
-from .io.errors import UserError
-from .learning_rate import warm_cosine
+from .io.errors import UserError, above_zero, at_least
+from .learning_rate import training_steps, warm_cosine
 from .model import MSLIQE
 from .randomness import training_generator
 from .sharing import RECORD
@@ -74,6 +74,9 @@ class QualityModule(LightningModule):
         label_deviation: float | None = None,
     ) -> None:
         super().__init__()
+        at_least(0, learning_rate=learning_rate, weight_decay=weight_decay, warmup_steps=warmup_steps)
+        at_least(1, cosine_epochs=cosine_epochs)
+        above_zero(label_deviation=label_deviation)
         self.save_hyperparameters()
         self.model = _initial_model(model, clip_weights, pretrained)
         self.learning_rate = learning_rate
@@ -84,10 +87,14 @@ class QualityModule(LightningModule):
         self.label_deviation = label_deviation
         views = self.model.views
         if train_scales is not None:
+            above_zero(**{f"train_scales[{k}]": scale for k, scale in enumerate(train_scales)})
             views = replace(views, scales=tuple(train_scales))
+        at_least(0, train_crops=train_crops)
         self.train_views = views if train_crops is None else replace(views, n_crops=train_crops, rule="random")
         self.model.clip.logit_scale.requires_grad_(not freeze_logit_scale)
-        self.seen = CatMetric()  # rows of score, label, dataset, image; gathered from all processes
+        self.seen = CatMetric(
+            nan_strategy="disable"
+        )  # rows of score, label, dataset, image; gathered from all processes
         self.started = time.monotonic()
 
     def forward(self, images: Tensor) -> Tensor:
@@ -139,7 +146,7 @@ class QualityModule(LightningModule):
     def configure_optimizers(self) -> Any:
         parameters = [p for p in self.parameters() if p.requires_grad]
         optimizer = AdamW(parameters, lr=self.learning_rate, weight_decay=self.weight_decay)
-        total = int(self.trainer.estimated_stepping_batches)
+        total = training_steps(self.trainer)
         epoch = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
         factor = warm_cosine(total, self.warmup_steps, epoch, self.cosine_epochs)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
@@ -155,7 +162,7 @@ class QualityModule(LightningModule):
 
     def _log_correlations(self, stage: str) -> tuple[Tensor, list[Agreement]]:
         """Log them; return the rows of all processes and what was logged. Lightning's sanity check logs nothing."""
-        rows = self.seen.compute().cpu()
+        rows = scored(self.seen.compute(), stage)
         self.seen.reset()
         if self.trainer.sanity_checking:
             return rows, []
@@ -177,7 +184,10 @@ def _initial_model(config: dict[str, Any] | None, clip_weights: str | None, pret
             raise UserError("clip_weights would replace the pretrained weights: leave them out")
         return MSLIQE.from_pretrained(pretrained)
     backbone = (config or {}).get("backbone", PUBLISHED)
-    model = MSLIQE(**{**published_normalisation(backbone, clip_weights), **(config or {})})
+    try:
+        model = MSLIQE(**{**published_normalisation(backbone, clip_weights), **(config or {})})
+    except (TypeError, ValueError, RuntimeError) as reason:  # of an argument that is unknown or has no meaning
+        raise reason if isinstance(reason, UserError) else UserError(f"model: {reason}") from reason
     if clip_weights is not None:
         load_clip_weights(model.clip, clip_weights, backbone)
     return model

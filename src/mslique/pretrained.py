@@ -7,6 +7,7 @@ from huggingface_hub import PyTorchModelHubMixin
 from torch import nn
 
 from .io.errors import UserError
+from .io.folders import filled
 from .io.hub import HUB_OPTIONS, model_source, weights_file
 from .io.trust import check_finite
 
@@ -17,6 +18,19 @@ class SharedModel(nn.Module, PyTorchModelHubMixin):
     def keep(self, **found: Any) -> None:
         """Arguments for config.json in place of those given, so that a copy needs no folder of this machine."""
         self._hub_mixin_config = {**cast(dict[str, Any], self._hub_mixin_config), **found}
+
+    def save_pretrained(self, save_directory: str | Path, **options: Any) -> Any:
+        """As huggingface_hub's mixin; the files in the folder are replaced when all new ones are complete.
+
+        Raises:
+            UserError: the folder cannot be written; it stays as it was.
+        """
+        folder = Path(save_directory)
+        with filled(folder) as part:
+            url = super().save_pretrained(part, **{"repo_id": folder.name, **options})
+            if (folder / "README.md").exists():  # the mixin writes a card only where there is none
+                (part / "README.md").unlink(missing_ok=True)
+        return url
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Self:

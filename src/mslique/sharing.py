@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from .io.errors import UserError
+from .io.folders import filled
 from .io.shipped import SHIPPED
 from .io.trust import check_finite, read_weights
 from .model import MSLIQE
@@ -61,18 +62,27 @@ def export_checkpoint(
 
     Raises:
         UserError: the file is missing, unreadable, not a checkpoint of the quality model, or too large in its numbers
-            for half precision.
+            for half precision; the folder holds something else or cannot be written: then it stays as it was.
     """
     found = _read(Path(checkpoint))
     changes = {} if softmax_divisor is None else {"softmax_divisor": softmax_divisor}
     model = _model(found, changes, Path(checkpoint))
     if half:
         check_finite(model.half().state_dict(), Path(checkpoint))  # some may be too large
-    model.save_pretrained(folder)
+    _check_replaceable(Path(folder))
+    with filled(folder) as part:
+        model.save_pretrained(part)
+        card = model_card(found[RECORD], found["epoch"] + 1, command, data, measured, license)
+        (part / "README.md").write_text(card, encoding="utf-8")
     model.float()
-    card = model_card(found[RECORD], found["epoch"] + 1, command, data, measured, license)
-    (Path(folder) / "README.md").write_text(card, encoding="utf-8")
     return model
+
+
+def _check_replaceable(folder: Path) -> None:
+    for name, mark in {"README.md": "library_name: mslique", "config.json": '"backbone"'}.items():
+        file = folder / name
+        if file.is_file() and mark not in file.read_text(encoding="utf-8", errors="replace"):
+            raise UserError(f"{file} is not of an exported MS-LIQE, and would be replaced: give another folder")
 
 
 def _model(found: dict[str, Any], changes: dict[str, Any], path: Path) -> MSLIQE:

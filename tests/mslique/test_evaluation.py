@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 from scipy.stats import spearmanr
 
-from mslique.evaluation import agreements, write_report
+from mslique import UserError
+from mslique.evaluation import agreements, scored, write_report
 
 
 def rows() -> torch.Tensor:
@@ -37,3 +38,12 @@ def test_the_report_names_every_image_in_order(tmp_path: Path) -> None:
     assert [row["dataset"] for row in csv.DictReader((tmp_path / "correlations.csv").open())] == ["a", "c"]
     picture = np.asarray(Image.open(tmp_path / "a.png").convert("RGB"))
     assert (picture != 255).any(axis=2).mean() > 0.01
+
+
+def test_scores_that_are_not_finite_or_missing_are_told() -> None:
+    rows = torch.tensor([[1.0, 2.0, 0.0, 0.0], [float("nan"), 3.0, 0.0, 1.0]])
+    with pytest.raises(UserError, match="1 of 2 scores of val are not finite"):
+        scored(rows, "val")
+    with pytest.raises(UserError, match="no image for test could be decoded"):
+        scored([], "test")
+    assert torch.equal(scored(rows[:1], "val"), rows[:1])

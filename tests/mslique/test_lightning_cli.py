@@ -1,8 +1,20 @@
+import errno
+import json
+import os
+import re
+import signal
+from pathlib import Path
+from typing import Any
+
 import pytest
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 from mslique import UserError
 from mslique.lightning_cli import main, sentence
+from mslique.module import QualityModule
+
+TINY = Path(__file__).parents[2] / "configs" / "mslique" / "tiny.yaml"
 
 
 def test_a_users_mistake_is_a_sentence_even_when_wrapped(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,6 +60,99 @@ def test_an_error_in_a_real_worker_is_a_sentence(capsys: pytest.CaptureFixture[s
 
     assert sentence(read) == 1
     assert capsys.readouterr().err == "error: b.png is broken\n"
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOTDIR, errno.EEXIST, errno.ENOSPC])
+def test_a_refusal_of_the_file_system_is_a_sentence(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    def write() -> None:
+        raise OSError(number, os.strerror(number), "a.csv")
+
+    assert sentence(write) == 1
+    assert capsys.readouterr().err.startswith(f"error: a.csv cannot be written ({os.strerror(number)}): ")
+
+
+def tiny(folder: Path, output: Path, backbone: str, *more: str) -> list[str]:
+    """The arguments after the subcommand, of a training of two steps."""
+    return [
+        f"--config={TINY}",
+        f"--data.folder={folder}",
+        f"--output={output}",
+        f"--model.model.backbone={backbone}",
+        "--model.clip_weights=null",
+        "--model.train_scales=[1.0]",
+        "--data.crop_size=64",
+        "--data.batch_size=2",
+        "--data.samples_per_epoch=4",
+        "--data.val_samples=4",
+        "--data.distinct_samples=null",
+        "--trainer.max_epochs=1",
+        "--trainer.accelerator=cpu",
+        "--trainer.precision=32-true",
+        "--trainer.enable_progress_bar=false",
+        "--trainer.enable_model_summary=false",
+        *more,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--ckpt_path=last", "there is no last checkpoint"),
+        ("--ckpt_path=best", "give the path of a checkpoint"),
+        ("--ckpt_path=lastt", "lastt is not a file"),
+        ("--trainer.devices=0", "the trainer refuses its options"),
+        ("--model.train_crops=-1", "train_crops is -1: give 0 or more"),
+        ("--model.model.n_crops=-1", "model: sizes, strides and scales are positive"),
+        ("--model.model.typo=1", "model: .*'typo'"),
+        ("--model.model.softmax_divisor=0", "softmax_divisor is 0: give a number above 0"),
+        ("--data.seed=-1", "seed is -1: give 0 or more"),
+        ("--config=PHOTO", "--config is not a text in UTF-8"),
+    ],
+)
+def test_mistakes_in_options_are_sentences(
+    option: str,
+    message: str,
+    photo_folder: Path,
+    tiny_transformer: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    option = option.replace("PHOTO", str(photo_folder / "coffee.png"))
+    assert main(["test", *tiny(photo_folder, tmp_path, tiny_transformer, option)]) == 1
+    shown = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(shown) == 1 and re.search(message, shown[0]), shown
+
+
+def test_a_training_that_sigterm_ends_has_not_succeeded_and_goes_on(
+    photo_folder: Path,
+    tiny_transformer: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    arguments = tiny(photo_folder, tmp_path, tiny_transformer, "--trainer.max_epochs=2")
+    whole = QualityModule.training_step
+
+    def interrupted(module: QualityModule, batch: Any, number: int) -> Any:
+        if module.current_epoch == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return whole(module, batch, number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(QualityModule, "training_step", interrupted)
+        assert main(["fit", *arguments]) == 1
+    assert "SIGTERM has ended the training: the same command with --ckpt_path last" in capsys.readouterr().err
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    assert torch.load(last, weights_only=True)["global_step"] == 2
+    assert main(["fit", *arguments, "--ckpt_path=last"]) == 0
+    assert torch.load(last, weights_only=True)["global_step"] == 4
+    other = json.loads(tiny_transformer)
+    other["vision_cfg"]["width"] *= 2
+    found = torch.load(last, weights_only=True)
+    found["hyper_parameters"]["model"]["backbone"] = other
+    torch.save(found, tmp_path / "other.ckpt")
+    assert main(["validate", *arguments, f"--ckpt_path={tmp_path / 'other.ckpt'}"]) == 1
+    assert "other.ckpt does not fit the model" in capsys.readouterr().err
 
 
 class _Broken(Dataset[int]):

@@ -156,6 +156,14 @@ def test_training_can_start_from_a_shared_model(config: dict[str, Any], tmp_path
     torch.testing.assert_close(QualityModule(pretrained=str(tmp_path)).eval()(images), model(images))
 
 
+def test_a_model_that_gives_no_numbers_stops(config: dict[str, Any], tmp_path: Path) -> None:
+    learner = module(config)
+    with torch.no_grad():
+        learner.model.clip.text_projection.fill_(float("nan"))
+    with pytest.raises(UserError, match="4 of 4 scores of test are not finite"):
+        Trainer(default_root_dir=tmp_path, **QUIET).test(learner, loader(brightness(4), 2))
+
+
 def test_exactly_one_starting_point_is_needed(config: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="would replace"):
         QualityModule(pretrained="x", clip_weights="y")

@@ -6,6 +6,7 @@ import pytest
 import torch
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
+from safetensors import SafetensorError
 
 from mslique import MSLIQE, UserError
 from mslique.data.synthetic_datamodule import DegradedPhotos
@@ -86,3 +87,29 @@ def test_weights_too_large_for_half_precision_are_refused(checkpoint: Path, tmp_
     with pytest.raises(UserError, match="not finite"):
         export_checkpoint(tmp_path / "large.ckpt", tmp_path / "folder", half=True)
     assert not (tmp_path / "folder").exists()
+
+
+def test_a_full_disk_leaves_the_earlier_export(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export_checkpoint(checkpoint, tmp_path)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+
+    def full(*_: object, **__: object) -> None:
+        raise SafetensorError("I/O error: No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("safetensors.torch.save_model", full)
+        with pytest.raises(UserError, match="cannot be written .*No space left"):
+            export_checkpoint(checkpoint, tmp_path, softmax_divisor=3.0)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+    export_checkpoint(checkpoint, tmp_path, softmax_divisor=3.0)
+    assert (tmp_path / "config.json").read_bytes() != before["config.json"]
+
+
+@pytest.mark.parametrize("name", ["README.md", "config.json"])
+def test_files_of_another_project_are_not_replaced(name: str, checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(UserError, match="is not of an exported MS-LIQE, and would be replaced"):
+        export_checkpoint(checkpoint, tmp_path)
+    assert (tmp_path / name).read_text() == "{}"

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mslique import UserError, image_size, list_images, make_loader, read_photo
+from mslique import UserError, at_least, image_size, list_images, make_loader, read_photo
 
 from .procedural import dead_leaves, one_over_f
 
@@ -120,6 +120,8 @@ class PhotoCrops(L.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        at_least(1, size=size, batch_size=batch_size, samples=samples, val_samples=val_samples)
+        at_least(0, procedural=procedural, num_workers=num_workers, seed=seed)
         self.save_hyperparameters()
 
     def _dataset(self, folder: str, length: int, procedural: float, seed: int) -> CropDataset:

@@ -12,7 +12,15 @@ from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 
-from mslique import generator_of, model_source, training_generator
+from mslique import (
+    above_zero,
+    check_finite,
+    filled,
+    generator_of,
+    model_source,
+    training_generator,
+    training_steps,
+)
 
 from ..denoiser import patch_size
 
@@ -51,6 +59,7 @@ class PriorTraining(L.LightningModule):
         min_snr: float | None = None,
     ) -> None:
         super().__init__()
+        above_zero(learning_rate=learning_rate, min_snr=min_snr)
         self.output, self.learning_rate, self.min_snr = Path(output), learning_rate, min_snr
         if initial is None:
             unet = UNet2DModel(**config)
@@ -87,11 +96,16 @@ class PriorTraining(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = AdamW(self.unet.parameters(), lr=self.learning_rate, weight_decay=1e-3, betas=(0.9, 0.99))
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = OneCycleLR(optimizer, self.learning_rate, total_steps=steps, pct_start=0.05)
+        schedule = OneCycleLR(optimizer, self.learning_rate, training_steps(self.trainer), pct_start=0.05)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_fit_end(self) -> None:
-        """Write the pipeline, in half precision: the weights need no more."""
+        """Write the pipeline, in half precision: the weights need no more.
+
+        Raises:
+            UserError: the weights are not finite, or the folder cannot be written; what was in it stays.
+        """
         if self.trainer.is_global_zero:
-            DDPMPipeline(unet=self.unet.half(), scheduler=self.scheduler).save_pretrained(self.output)
+            check_finite(self.unet.half().state_dict(), "the trained network")
+            with filled(self.output) as folder:
+                DDPMPipeline(unet=self.unet, scheduler=self.scheduler).save_pretrained(folder)

@@ -6,6 +6,7 @@ from typing import Any
 from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader, Dataset
 
+from ..io.errors import UserError
 from .samplers import EverySampleOnce, FreshSamples
 
 
@@ -44,11 +45,19 @@ def make_loader(
         workers: processes that make the samples; 0: this one does.
         collate: makes a batch of a list of samples; None: as torch does.
         trainer: knows the process, and the number of batches before a restart; None: a single process.
+
+    Raises:
+        UserError: an epoch of training has no full batch.
     """
     replicas, rank = processes(trainer)
     options: dict[str, Any] = {"batch_size": batch_size, "num_workers": workers, "collate_fn": collate}
     if not training:
         return DataLoader(dataset=dataset, sampler=EverySampleOnce(dataset, replicas, rank), **options)
+    if len(dataset) < batch_size * replicas:  # type: ignore[arg-type]
+        raise UserError(
+            f"an epoch of {len(dataset)} samples has no full batch of {batch_size} in each of {replicas} processes:"  # type: ignore[arg-type]
+            " give more samples or a smaller batch_size"
+        )
     seen = (lambda: (trainer.fit_loop.batch_idx + 1) * batch_size) if trainer else int
     fresh = FreshSamples(dataset, replicas, rank, seen)
     return _TrainingLoader(dataset=dataset, sampler=fresh, drop_last=True, **options)

@@ -20,6 +20,18 @@ from .row_numbers import read_row_numbers
 from .rows import Row, read_rows
 
 
+def numbered(text: str, split: int) -> str:
+    """The text with the number of the split in the place of ``{split}``.
+
+    Raises:
+        UserError: it has other braces.
+    """
+    try:
+        return text.format(split=split)
+    except (LookupError, ValueError, AttributeError) as reason:
+        raise UserError(f"{text!r} has braces around something else than split: write {{split}}") from reason
+
+
 def read_liqe(folder: Path, stem: str) -> Splits:
     """The three manifests of one split.
 
@@ -80,7 +92,7 @@ def _by_column(header: Row, rows: Sequence[Row], labels: Sequence[Label], column
     """The parts that a column of the table names; drawn at random without one."""
     if column is None:
         return drawn(labels, split)
-    position = header.position(column.format(split=split))
+    position = header.position(numbered(column, split))
     found: Splits = {part: [] for part in PARTS}
     for label, row in zip(labels, rows, strict=True):
         found[row.part(position)].append(label)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from ..io.errors import UserError
 from .known_datasets import KnownDataset, Range, known_dataset
-from .manifests import read_liqe, read_meta, read_table
+from .manifests import numbered, read_liqe, read_meta, read_table
 from .parts import Splits, duplicates
 
 NAMED = 5
@@ -67,7 +67,7 @@ def load_labels(name: str, source: LabelSource, root: Path, labels: Path, split:
     """
     known = known_dataset(name)
     folder = source.folder or known.folder
-    file = labels / (source.labels or f"{folder}/splits2/{{split}}").format(split=split)
+    file = labels / (numbered(source.labels, split) if source.labels else f"{folder}/splits2/{split}")
     if source.format == "liqe":
         splits = read_liqe(file, known.stem)
     elif source.format == "meta":

@@ -11,7 +11,7 @@ from lightning.pytorch.utilities import CombinedLoader
 from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader
 
-from ..io.errors import UserError
+from ..io.errors import UserError, at_least
 from ..io.photo_cache import PhotoCache, decoded
 from ..views import MultiScaleViews
 from .batch import Sample, batch_of_views
@@ -61,8 +61,11 @@ class LabelledDatasets(LightningDataModule):
         cache: str | None = None,
     ) -> None:
         super().__init__()
-        if not datasets or min(steps_per_epoch, eval_batch_size, *(s.batch_size for s in datasets.values())) < 1:
-            raise UserError("give at least one dataset; steps_per_epoch and every batch size must be 1 or more")
+        if not datasets:
+            raise UserError("datasets is empty: give at least one dataset")
+        at_least(1, steps_per_epoch=steps_per_epoch, smaller_side=smaller_side, eval_batch_size=eval_batch_size)
+        at_least(0, split=split, num_workers=num_workers, seed=seed)
+        at_least(1, **{f"datasets.{name}.batch_size": source.batch_size for name, source in datasets.items()})
         self.root = Path(root)
         self.sources = datasets
         self.label_root = Path(labels) if labels is not None else self.root

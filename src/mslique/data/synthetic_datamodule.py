@@ -6,7 +6,7 @@ from typing import Any
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from ..io.errors import UserError
+from ..io.errors import UserError, at_least
 from ..io.listing import list_images
 from .batch import batch_of_images
 from .loaders import make_loader
@@ -57,6 +57,9 @@ class DegradedPhotos(LightningDataModule):
         super().__init__()
         if crop_size < 64:
             raise UserError(f"crop_size is {crop_size}: the labels need crops of at least 64 pixels")
+        at_least(1, batch_size=batch_size, versions=versions, samples_per_epoch=samples_per_epoch)
+        at_least(2, val_samples=val_samples)
+        at_least(0, seed=seed, num_workers=num_workers, second_order=second_order)
         if distinct_samples is not None and (distinct_samples < versions or distinct_samples % versions):
             raise UserError(f"distinct_samples is {distinct_samples}: give a multiple of versions ({versions})")
         self.save_hyperparameters()

@@ -123,3 +123,17 @@ def test_noise_differs_between_processes_batches_epochs_and_seeds(monkeypatch: p
     drawn = [noise(*numbers) for numbers in [(0, 0, 0, 0), (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)]]
     assert all(torch.equal(a, b) == (a is b) for a in drawn for b in drawn)
     assert torch.equal(noise(0, 0, 0, 0), drawn[0])
+
+
+def test_no_step_or_a_broken_network_leaves_the_prior_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "prior" / "unet").mkdir(parents=True)
+    (weights := tmp_path / "prior" / "unet" / "diffusion_pytorch_model.safetensors").write_text("trained before")
+    assert fit(tmp_path, tmp_path / "prior", **{"--trainer.max_epochs": 0}) == 1
+    monkeypatch.setattr(PriorTraining, "on_train_end", lambda self: self.unet.conv_in.bias.data.fill_(1e6))
+    assert fit(tmp_path, tmp_path / "prior") == 1
+    assert "the trained network holds numbers that are not finite, in conv_in.bias" in capsys.readouterr().err
+    assert weights.read_text() == "trained before"
+    assert fit(tmp_path, tmp_path / "prior", **{"--data.samples": 4}) == 1
+    assert "has no full batch of 8" in capsys.readouterr().err

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mslique import UserError
-from mslique.data.manifests import read_liqe, read_meta, read_table
+from mslique.data.manifests import numbered, read_liqe, read_meta, read_table
 from mslique.data.parts import Splits, duplicates
 
 
@@ -128,3 +128,10 @@ def test_missing_files_and_splits_are_named(tmp_path: Path) -> None:
         read_meta(file, 1, splits=tmp_path / "splits.pkl")
     with pytest.raises(UserError, match="with split 2"):
         read_meta(file, 2, splits=tmp_path / "splits.pkl")
+
+
+@pytest.mark.parametrize("text", ["{x}.csv", "{.csv", "{split.name}", "{}"])
+def test_other_braces_than_those_of_the_split_are_told(text: str) -> None:
+    with pytest.raises(UserError, match="write {split}"):
+        numbered(text, 1)
+    assert numbered("part_{split:02d}", 3) == "part_03"

@@ -78,6 +78,11 @@ def test_mistakes_are_explained(photo_folder: Path, tmp_path: Path) -> None:
         make(photo_folder, crop_size=32)
 
 
+def test_an_epoch_has_a_full_batch(photo_folder: Path) -> None:
+    with pytest.raises(UserError, match="12 samples has no full batch of 16 in each of 1 processes"):
+        make(photo_folder, batch_size=16).train_dataloader()
+
+
 def test_kept_samples_must_fit_the_versions(photo_folder: Path) -> None:
     with pytest.raises(UserError, match="distinct_samples is 6: give a multiple of versions"):
         DegradedPhotos(str(photo_folder), versions=4, distinct_samples=6)
