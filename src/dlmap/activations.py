@@ -19,24 +19,21 @@ CPU_MESSAGES = ("not enough memory", "can't allocate memory")
 
 
 def kept_bytes(denoise: Denoise, weights: nn.Module, latents: Tensor, i: int) -> int:
-    """What autograd keeps of one call ``denoise(latents, i)``, in bytes. Each storage counts once.
+    """What autograd keeps of one call ``denoise(latents, i)``, in bytes. Each storage counts once; the meta device will do.
 
     Args:
         weights: a module whose parameters do not count, since they are in memory anyway.
     """
-    known = {parameter.untyped_storage().data_ptr() for parameter in weights.parameters()}
-    seen: dict[int, int] = {}
+    seen: set[torch.UntypedStorage] = set()  # held, so that no storage comes twice
 
     def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in known:
-            seen[storage.data_ptr()] = storage.nbytes()
+        seen.add(tensor.untyped_storage())
         return tensor
 
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        kept = denoise(latents.detach().requires_grad_(), i)  # held, so that no address comes twice
-    del kept
-    return sum(seen.values())
+        denoise(latents.detach().requires_grad_(), i)
+    known = {parameter.untyped_storage() for parameter in weights.parameters()}
+    return sum(storage.nbytes() for storage in seen - known)
 
 
 def free_bytes(device: torch.device) -> int:
