@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_enhance(commands)
     _add_calibrate(commands)
     _add_report(commands)
+    _add_embed(commands)
     study.add(commands)
     return parser
 
@@ -137,3 +138,37 @@ def _report(options: argparse.Namespace) -> int:
     from .run.report import report
 
     return lightning_cli.sentence(report, options.output)
+
+
+def _add_embed(commands: Any) -> None:
+    embed = commands.add_parser(
+        "embed",
+        help="embed a prompt once, so that enhancing needs no text encoder",
+        description="Writes what the text encoders of MODEL make of a prompt. Give the file as --model.prior.embeddings"
+        " FILE: the text encoders are not loaded then, and need not be on that machine.",
+    )
+    embed.add_argument("model", metavar="MODEL", help="diffusers folder or hub id")
+    embed.add_argument("file", type=Path, metavar="FILE", help="safetensors file to write")
+    embed.add_argument("--prompt", default="", help="default: the empty one")
+    embed.add_argument("--negative-prompt", default="", help="what guidance leads away from")
+    embed.add_argument("--guidance-scale", type=float, metavar="G", help="default: no guidance")
+    embed.add_argument("--precision", default="float32", choices=("float32", "bf16"), help="of the text encoders")
+    embed.set_defaults(run=_embed)
+
+
+def _embed(options: argparse.Namespace) -> int:
+    from mslique import lightning_cli
+
+    return lightning_cli.sentence(_write_embeddings, options)
+
+
+def _write_embeddings(options: argparse.Namespace) -> None:
+    from .denoiser import as_dtype
+    from .loading import load_condition, load_model
+    from .run.files import write_atomically
+
+    model = load_model(options.model, as_dtype(options.precision), weights=False)
+    condition = load_condition(model, options.prompt, options.negative_prompt, options.guidance_scale)
+    if condition is None:
+        raise UserError(f"{options.model} takes no prompt")
+    write_atomically(options.file, condition.save)

@@ -87,6 +87,7 @@ class Denoiser(nn.Module):
         tile: side of a tile in ``margin``s; larger latents are predicted in overlapping tiles. None: never.
         compile: whether ``torch.compile`` makes faster code for the network, which takes minutes for every new
             size.
+        offload: whether the weights stay in main memory (:meth:`dlmap.networks.Network.offload`).
 
     Raises:
         UserError: unknown precision or prediction type, or a condition that is not the network's.
@@ -103,6 +104,7 @@ class Denoiser(nn.Module):
         patch: int = 1,
         tile: int | None = None,
         compile: bool = False,
+        offload: bool = False,
     ) -> None:
         super().__init__()
         if not schedule.flow and schedule.prediction_type not in PREDICTIONS:
@@ -114,6 +116,8 @@ class Denoiser(nn.Module):
         frozen.eval().requires_grad_(False).to(memory_format=torch.channels_last)
         if compile:
             frozen.compile()
+        if offload:
+            self.network.offload()
         # a number would be copied to the device, and compiled for, at every call
         self.register_buffer("timesteps", torch.tensor(schedule.timesteps), persistent=False)
         self.condition = (Condition({}) if condition is None else condition).to(self.dtype)

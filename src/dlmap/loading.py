@@ -1,30 +1,24 @@
 """Reading a diffusers model, part by part, from a folder or the hub."""
 
 import inspect
-import re
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DiffusionPipeline, ModelMixin, SchedulerMixin
+from diffusers import DiffusionPipeline, SchedulerMixin
 from diffusers.utils import logging as diffusers_logging
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
-from mslique import UserError, check_finite, model_source
+from mslique import UserError, model_source
 
 from .codec import Codec, Identity
+from .components import kind_of, load_part, outline, read
 from .conditioning import Condition
 from .networks import Network, make_network
 
 NETWORKS = ("unet", "transformer")
 AUTOENCODERS = ("vae", "vqvae")
-LIBRARIES = ("diffusers", "transformers")
-WEIGHTS = re.compile(r"(?:diffusion_pytorch_model|model)(?:\.(?P<variant>[^.-]+))?(?:-\d+-of-\d+)?\.safetensors")
-VARIANTS = ("fp16", "bf16")
-"""Files of weights that are read where there are none without a variant in their name."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +32,7 @@ class Model:
     dtype: torch.dtype
 
 
-def load_model(path: str, dtype: torch.dtype = torch.float32) -> Model:
+def load_model(path: str, dtype: torch.dtype = torch.float32, weights: bool = True) -> Model:
     """A diffusers model from a folder, a prior that ships, or a hub id.
 
     Weights are read from safetensors alone. No code that comes with a model is run.
@@ -46,23 +40,25 @@ def load_model(path: str, dtype: torch.dtype = torch.float32) -> Model:
     Args:
         path: folder, name of a model that ships, or hub id.
         dtype: precision of the network and of the text encoders; the autoencoder computes in float32.
+        weights: False leaves the network's weights where they are, for who wants its text encoders alone.
 
     Raises:
         UserError: the folder or id is missing, cannot be reached, holds no such model, or weights that are damaged,
             incomplete or not finite.
     """
     folder = _folder(path)
-    index = _read(folder, lambda: DiffusionPipeline.load_config(folder))
+    index = read(folder, lambda: DiffusionPipeline.load_config(folder))
     if not isinstance(index.get("_class_name"), str):
         raise UserError(f"{folder} has a pipeline with code of its own, which is never run: give another model")
-    name = next((name for name in NETWORKS if _kind(index, name)), None)
-    if name is None or not _kind(index, "scheduler"):
+    name = next((name for name in NETWORKS if kind_of(index, name)), None)
+    if name is None or not kind_of(index, "scheduler"):
         raise UserError(
             f"{path} is a {index.get('_class_name')} without a U-Net or transformer and a scheduler: give another model"
         )
-    vae = next((load_part(folder, name, index) for name in AUTOENCODERS if _kind(index, name)), None)
+    vae = next((load_part(folder, name, index) for name in AUTOENCODERS if kind_of(index, name)), None)
     codec = Identity() if vae is None else Codec(vae)
-    network = make_network(load_part(folder, name, index, dtype), codec.factor)
+    part = load_part(folder, name, index, dtype) if weights else outline(folder, name, index)
+    network = make_network(part, codec.factor)
     return Model(folder, network, codec, load_part(folder, "scheduler", index), dtype)
 
 
@@ -100,56 +96,12 @@ def _text_pipeline(model: Model, pipeline: type[DiffusionPipeline]) -> Any:
     expected = inspect.signature(pipeline).parameters
     parts: dict[str, Any] = {name: None for name, option in expected.items() if option.default is option.empty}
     options = {name: value for name, value in index.items() if name in expected and not isinstance(value, list)}
-    there = [name for name in model.network.text if _kind(index, name)]
+    there = [name for name in model.network.text if kind_of(index, name)]
     texts = {name: load_part(model.folder, name, index, model.dtype) for name in there}
     if not texts:
         raise UserError(f"{model.folder} has no text encoder: give embeddings, a file of dlmap embed")
     network = {name: model.network.model for name in NETWORKS if name in expected}  # its sizes are asked for
     return pipeline(**parts | options | texts | network)
-
-
-def load_part(folder: str, name: str, index: dict[str, Any], dtype: torch.dtype = torch.float32) -> Any:
-    """One part of a model; a pipeline itself would fill weights that are missing with random numbers.
-
-    Args:
-        folder: of the model.
-        name: such as "unet"; its files are in the folder of this name.
-        index: the model's model_index.json.
-        dtype: of its weights.
-
-    Raises:
-        UserError: it is of a library that is not trusted, or missing, damaged, incomplete or not finite.
-    """
-    library, class_name = _kind(index, name)
-    if library not in LIBRARIES:
-        raise UserError(f"{folder} takes its {name} from {library}: only parts of {' and '.join(LIBRARIES)} are loaded")
-    kind = getattr(import_module(library), class_name, None)
-    if not isinstance(kind, type) or not issubclass(
-        kind, ModelMixin | PreTrainedModel | SchedulerMixin | PreTrainedTokenizerBase
-    ):
-        raise UserError(f"{folder} takes {class_name} as its {name}, which the installed {library} does not have")
-    if not issubclass(kind, ModelMixin | PreTrainedModel):
-        return _read(folder, lambda: kind.from_pretrained(folder, subfolder=name))
-    options: dict[str, Any] = {"use_safetensors": True, "torch_dtype": dtype, "variant": _variant(Path(folder) / name)}
-    network, found = _read(
-        folder, lambda: kind.from_pretrained(folder, subfolder=name, output_loading_info=True, **options)
-    )
-    if missing := sorted(found["missing_keys"]):
-        raise UserError(f"the {name} of {folder} lacks {len(missing)} weights, such as {missing[0]}: take it whole")
-    check_finite(network.state_dict(), f"the {name} of {folder}")
-    return network
-
-
-def _variant(folder: Path) -> str | None:
-    """None where there are weights without a variant, else the variant that is there."""
-    found = {match["variant"] for match in map(WEIGHTS.fullmatch, (file.name for file in folder.glob("*"))) if match}
-    return None if None in found else next((variant for variant in VARIANTS if variant in found), None)
-
-
-def _kind(index: dict[str, Any], name: str) -> Any:
-    """(library, class) of a part, None if the model has none."""
-    kind = index.get(name)
-    return kind if isinstance(kind, list | tuple) and len(kind) == 2 and kind[0] else None
 
 
 def _folder(path: str) -> str:
@@ -163,25 +115,7 @@ def _folder(path: str) -> str:
     for library in (diffusers_logging, transformers_logging):
         library.disable_progress_bar()  # of the parts of the model, which are few
     if not Path(path).is_dir():
-        return str(_read(path, lambda: DiffusionPipeline.download(path, use_safetensors=True)))
+        return str(read(path, lambda: DiffusionPipeline.download(path, use_safetensors=True)))
     if not (Path(path) / "model_index.json").is_file():
         raise UserError(f"{path} holds no model_index.json: give a diffusers model folder, not one of its parts")
     return path
-
-
-def _read(path: str, read: Any) -> Any:
-    """What ``read()`` returns.
-
-    Raises:
-        UserError: it failed; configurations and weights can be wrong in many ways.
-    """
-    local = Path(path).is_dir()
-    try:
-        return read()
-    except Exception as reason:
-        detail = f"{type(reason).__name__}: {' '.join(str(reason).split())[:300]}" if local else type(reason).__name__
-        raise UserError(
-            f"{path} is not a diffusers folder with safetensors weights, nor a model on the hub that can be reached"
-            f" ({detail}): give a folder such as data/ldm-tiny, or check the id and the network; a model that was"
-            " downloaded elsewhere (hf download ID --local-dir FOLDER) is given as its folder"
-        ) from reason

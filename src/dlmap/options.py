@@ -94,7 +94,7 @@ class PriorOptions:
     Args:
         solver: name of the sampler: "edict", "bdia" or "obelm".
         num_steps: steps of the sampler from pure noise.
-        precision: "float32" or "bf16", that of the U-Net; "auto": bf16 on a GPU or CPU that computes with it. EDICT
+        precision: "float32" or "bf16", that of the network; "auto": bf16 on a GPU or CPU that computes with it. EDICT
             damps the rounding of a bf16 network, the other solvers show it in the picture.
         coupling: "float64", or "float32" for half the memory of the noise and, with a float32 network, a round trip to
             about 1e-5.
@@ -105,10 +105,13 @@ class PriorOptions:
         gradient: "checkpoint" computes every network call again in the backward pass, in memory that does not depend
             on the number of steps; "full" keeps all activations instead, a call costs a third less then; "auto" keeps
             those of as many calls as half of the free memory holds. The gradients are equal to rounding.
-        compile: whether ``torch.compile`` makes faster code for the U-Net, which takes minutes for every new size.
+        compile: whether ``torch.compile`` makes faster code for the network, which takes minutes for every new size.
+        offload: whether the network's weights stay in main memory, and visit the GPU layer by layer (accelerate): for
+            networks that are larger than it.
 
     Raises:
-        UserError: ``coupling`` or ``gradient`` is none of the above. The other options are checked where they are used.
+        UserError: ``coupling`` or ``gradient`` is none of the above, or ``compile`` and ``offload`` come together. The
+            other options are checked where they are used.
     """
 
     solver: str = "edict"
@@ -120,8 +123,11 @@ class PriorOptions:
     tile: int | None = TILE
     gradient: str = "auto"
     compile: bool = False
+    offload: bool = False
 
     def __post_init__(self) -> None:
         for name, known in (("coupling", COUPLINGS), ("gradient", GRADIENTS)):
             if getattr(self, name) not in known:
                 raise UserError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
+        if self.compile and self.offload:
+            raise UserError("compile and offload do not go together: leave one of them out")

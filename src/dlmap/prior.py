@@ -1,5 +1,6 @@
 """DiffusionPrior: an exactly invertible, differentiable map between photographs and noise."""
 
+import math
 import warnings
 from typing import Any
 
@@ -54,21 +55,18 @@ class DiffusionPrior(nn.Module):
         super().__init__()
         self.codec, self.gradient, self.coupling = codec, options.gradient, getattr(torch, options.coupling)
         self._bytes_a_call: dict[tuple[torch.Size, torch.device], int] = {}
-        network = make_network(network, codec.factor)
-        takes, gives = network.channels
-        patch = patch_size(takes, gives, None if isinstance(codec, Identity) else codec.channels)
-        self.multiple = codec.factor * patch * network.cell
+        known = make_network(network, codec.factor)
+        patch = patch_size(*known.channels, None if isinstance(codec, Identity) else codec.channels)
+        self.multiple = codec.factor * patch * known.cell
         tokens = None if options.tile is None else (-(-options.tile // self.multiple)) ** 2
-        grid = (options.num_steps, options.spacing, options.strength, tokens)
-        self.schedule = make_schedule(scheduler, *grid)
-        self.denoiser = Denoiser(network, self.schedule, options.precision, condition, patch, compile=options.compile)
+        self.schedule = make_schedule(scheduler, options.num_steps, options.spacing, options.strength, tokens)
+        further = (condition, patch, None, options.compile, options.offload)
+        self.denoiser = Denoiser(known, self.schedule, options.precision, *further)
         self.solver = make_solver(options.solver, self.schedule)
         if self.denoiser.dtype is torch.bfloat16 and options.solver != "edict":
-            warnings.warn(
-                f"with solver {options.solver} the rounding of a bf16 network shows in the pictures, as noise of a few"
-                " levels: choose precision: float32, or solver: edict",
-                stacklevel=2,
-            )
+            seen = "the rounding of a bf16 network shows in the pictures, as noise of a few levels"
+            way_out = "choose precision: float32, or solver: edict"
+            warnings.warn(f"with solver {options.solver} {seen}: {way_out}", stacklevel=2)
         self._set_tile(options.tile)
 
     @classmethod
@@ -89,8 +87,7 @@ class DiffusionPrior(nn.Module):
             path: folder, name of a prior that ships (``data/ldm-tiny``), or hub id.
             prompt: for a conditional model; by default the empty one.
             negative_prompt: what guidance leads away from.
-            guidance_scale: of classifier-free guidance; None: no guidance, one network call instead of two. For a model
-                that takes guidance as an input it is that input, in one call.
+            guidance_scale: of classifier-free guidance, with two network calls; FLUX takes it as an input of one.
             embeddings: a file of ``dlmap embed``, in place of a prompt, a negative prompt and a guidance scale.
             options: those of :class:`PriorOptions`, by name.
 
@@ -116,24 +113,19 @@ class DiffusionPrior(nn.Module):
         return True
 
     def _set_tile(self, tile: int | None) -> None:
-        smallest = SMALLEST_TILE * self.multiple
-        if tile is not None and tile < smallest:
-            raise UserError(f"tile must be at least {smallest} pixels for this prior, got {tile}")
-        largest = self.denoiser.network.largest
-        if largest is not None and (tile is None or tile > largest * self.codec.factor):
-            raise UserError(f"tile must be at most {largest * self.codec.factor} pixels for this prior, got {tile}")
+        smallest, largest = SMALLEST_TILE * self.multiple, self.denoiser.network.largest * self.codec.factor
+        if not smallest <= (math.inf if tile is None else tile) <= largest:
+            raise UserError(f"tile must be from {smallest} to {largest} pixels for this prior, got {tile}")
         self.tile = None if tile is None else -(-tile // self.multiple) * self.multiple
-        self.denoiser.tile = None if self.tile is None else self.tile // self.multiple
-        self.codec.tile = None if self.tile is None else self.tile // self.codec.factor
+        for part, unit in ((self.denoiser, self.multiple), (self.codec, self.codec.factor)):
+            part.tile = None if self.tile is None else self.tile // unit
 
     def encode(self, images: Tensor) -> Tensor:
         """The codec alone: (B, 3, H, W) in [0, 1], sides multiples of ``multiple`` -> latents (B, C, h, w)."""
         height, width = images.shape[-2:]
         if images.ndim != 4 or images.shape[1] != 3 or height % self.multiple or width % self.multiple:
-            raise ValueError(
-                f"images must be (B, 3, H, W) with sides that are multiples of {self.multiple},"
-                f" got {tuple(images.shape)}: pad them, or call enhance(), which does"
-            )
+            wanted = f"(B, 3, H, W) with sides that are multiples of {self.multiple}"
+            raise ValueError(f"images must be {wanted}, got {tuple(images.shape)}: pad them, or call enhance()")
         return self.codec.encode(images)
 
     def decode(self, latents: Tensor) -> Tensor:
@@ -149,12 +141,11 @@ class DiffusionPrior(nn.Module):
     def sample(self, noise: Tensor) -> Tensor:
         """Noise state (B, 2, C, h, w) -> clean latents (B, K, C, h, w); EDICT gives K = 2 images that it couples.
 
-        To generate from fresh noise (``strength`` 1), repeat one N(0, I) sample along the second dimension.
+        To generate from fresh noise, repeat one N(0, I) sample along the second dimension.
         """
         # the gradient comes from the network in its precision: carrying it in float64 would cost memory for nothing
-        pair = generate_reversibly(
-            noise, self.solver.moves, self.denoiser, self.denoiser.pull, torch.float32, self._keep(noise)
-        )
+        network = (self.denoiser, self.denoiser.pull)
+        pair = generate_reversibly(noise, self.solver.moves, *network, torch.float32, self._keep(noise))
         return pair if self.solver.images == pair.shape[1] else pair[:, : self.solver.images]
 
     def _keep(self, noise: Tensor) -> int:

@@ -13,7 +13,8 @@ from families import FAMILIES, flux, pipeline
 from PIL import Image
 from toys import photos, predict, rows_of, save_quality
 
-from dlmap import DiffusionPrior
+from dlmap import DiffusionPrior, cli
+from dlmap.conditioning import Condition
 from dlmap.networks import make_network
 from dlmap.run.pictures import save_png
 from dlmap.solvers import generate
@@ -169,7 +170,7 @@ def test_a_model_without_its_third_text_encoder_is_told_zeros(models: Path, tmp_
 def test_the_position_table_of_sd3_bounds_the_tile(models: Path) -> None:
     assert load(models / "sd3", tile=128).tile == 128
     for tile in (160, None):
-        with pytest.raises(UserError, match="tile must be at most 128 pixels for this prior"):
+        with pytest.raises(UserError, match="tile must be from 16 to 128 pixels for this prior"):
             load(models / "sd3", tile=tile)
 
 
@@ -209,3 +210,43 @@ def test_half_precision_files_are_read(name: str, models: Path, tmp_path: Path) 
     with torch.no_grad():
         expected, found = load(models / name).denoiser(latents(), 1), load(tmp_path / name).denoiser(latents(), 1)
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", ["sdxl", "sd3", "flux"])
+def test_weights_that_stay_in_main_memory_give_the_same(name: str, models: Path) -> None:
+    """Between calls the network's own parameters hold nothing; accelerate brings them for each layer."""
+    plain, away = load(models / name), load(models / name, offload=True)
+    weight = torch.randn(1, 2, 4, 16, 16, generator=torch.Generator().manual_seed(1))
+    found = []
+    for model in (plain, away):
+        noise = model.invert_latents(latents(1)).requires_grad_()
+        final = model.sample(noise)
+        found += [final.detach(), *torch.autograd.grad((weight * final).sum(), noise)]
+    torch.testing.assert_close(found[2:], found[:2], rtol=1e-6, atol=1e-6)
+    assert all(parameter.is_meta for parameter in away.denoiser.network.model.parameters())
+    assert not any(parameter.is_meta for parameter in plain.parameters())
+
+
+def test_offload_and_compile_do_not_go_together(models: Path) -> None:
+    with pytest.raises(UserError, match="compile and offload do not go together"):
+        load(models / "sd", offload=True, compile=True)
+
+
+def test_a_prompt_is_embedded_by_the_command(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "words.safetensors"
+    given = ["embed", str(models / "sd3"), str(file), "--prompt", "a", "--negative-prompt", "a a"]
+    assert cli.main([*given, "--guidance-scale", "3.5"]) == 0
+    expected = load(models / "sd3", **GUIDED).denoiser.condition
+    condition = Condition.load(file)
+    assert condition.guidance_scale == expected.guidance_scale == 3.5
+    torch.testing.assert_close(condition.tensors(), expected.tensors(), rtol=0, atol=0)
+    assert cli.main(given) == 1
+    assert "a negative_prompt has an effect only with guidance_scale" in capsys.readouterr().err
+
+
+def test_latents_between_two_numbers_of_the_networks_precision(models: Path) -> None:
+    """Each is as far from one bf16 number as from the next, and would be rounded by what float64 loses on the way."""
+    ties = (latents().to(torch.bfloat16).view(torch.int16).to(torch.int32) * 2**16 + 2**15).view(torch.float32)
+    model = load(models / "sd", precision="bf16", num_steps=8)
+    with torch.no_grad():
+        assert (model.sample(model.invert_latents(ties))[:, 0] - ties).abs().max() <= 1e-10

@@ -126,7 +126,7 @@ def test_tiles_shrink_to_the_smallest_and_no_further() -> None:
         sides.append((model.tile, model.denoiser.tile, model.codec.tile))
     assert sides[0] == (512, 128, 512) and sides[1] == (256, 64, 256)
     assert sides[-1] == (16, 4, 16) and not model.shrink_tiles()
-    with pytest.raises(UserError, match="tile must be at least 16 pixels for this prior, got 8"):
+    with pytest.raises(UserError, match="tile must be from 16 to inf pixels for this prior, got 8"):
         prior(tile=8)
 
 

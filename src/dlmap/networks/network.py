@@ -1,11 +1,14 @@
 """What a sampler must know of a network of diffusers, whatever family it is of."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import accelerate
 from diffusers import DiffusionPipeline
 from torch import Tensor, nn
+from torch.utils.checkpoint import set_checkpoint_early_stop
 
 from mslique import UserError
 
@@ -23,7 +26,7 @@ class Network(nn.Module, ABC):
         pipeline: the class of diffusers that embeds prompts for it, None if it takes none.
         text: the parts of a model's folder that this needs; a part may be absent where the model has none.
         cell: sides of the latents are multiples of it.
-        largest: side in latents of the largest image, or tile, that it takes; None: any.
+        largest: side in latents of the largest image, or tile, that it takes.
 
     Raises:
         UserError: the model needs an input that it is not given here.
@@ -32,7 +35,8 @@ class Network(nn.Module, ABC):
     pipeline: ClassVar[type[DiffusionPipeline] | None] = None
     text: ClassVar[tuple[str, ...]] = ()
     cell: int
-    largest: int | None = None
+    largest: float = math.inf
+    offloaded = False
 
     def __init__(self, model: Any, factor: int = 8) -> None:
         super().__init__()
@@ -49,9 +53,24 @@ class Network(nn.Module, ABC):
         takes, gives = self.model.config.in_channels, self.model.config.out_channels
         return takes, takes if gives == 2 * takes else gives
 
+    def offload(self) -> None:
+        """Keep the weights in main memory from now on; each layer's visit the device of the latents when it is called.
+
+        The activations of a block are computed again in a backward pass, since they would hold on to its weights.
+        """
+        self.offloaded = True
+        if self.model._supports_gradient_checkpointing:
+            self.model.enable_gradient_checkpointing()
+
+    def _apply(self, fn: Any, recurse: bool = True) -> "Network":
+        return self if self.offloaded else super()._apply(fn, recurse)
+
     def forward(self, x: Tensor, timestep: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
         """Latents (B, C, h, w), one timestep (), and a condition of B rows -> the prediction (B, C, h, w)."""
-        return self.predict(x, timestep, condition)[:, : x.shape[1]]
+        if self.offloaded and not hasattr(self.model, "_hf_hook"):
+            accelerate.cpu_offload(self.model, x.device)
+        with set_checkpoint_early_stop(not self.offloaded):  # a layer that stops early would keep its weights there
+            return self.predict(x, timestep, condition)[:, : x.shape[1]]
 
     @abstractmethod
     def predict(self, x: Tensor, timestep: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
