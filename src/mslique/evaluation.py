@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .correlation import fitted, plcc, srcc
 from .io.errors import UserError
+from .io.folders import filled
 
 COLUMNS = ("dataset", "images", "srcc", "plcc")
 
@@ -61,8 +62,17 @@ def write_report(folder: Path, found: Sequence[Agreement], rows: Tensor, image_n
         folder: created if missing; files of an earlier report are replaced.
         rows: as in :func:`agreements`.
         image_name: dataset and image number to the image's path.
+
+    Raises:
+        UserError: the folder cannot be written; an earlier report stays whole.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    with filled(folder) as part:
+        _write_report(part, found, rows, image_name)
+
+
+def _write_report(
+    folder: Path, found: Sequence[Agreement], rows: Tensor, image_name: Callable[[int, int], str]
+) -> None:
     names = {entry.number: entry.name for entry in found}
     order = rows[np.lexsort((rows[:, 3], rows[:, 2]))]
     scores = [

@@ -17,7 +17,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 
 from .checkpoint import WORDS, check_checkpoint, last_checkpoint, loading_error
-from .io.errors import UserError
+from .io.errors import UserError, at_least
 from .io.folders import make_folder
 from .io.shipped import located
 from .io.trust import VARIABLE, only_weights, restrict_classes
@@ -49,6 +49,7 @@ class _CLI(LightningCLI):
         super().parse_arguments(parser, args)
         subcommand = self.config["subcommand"]
         config, training = self.config[subcommand], subcommand == "fit"
+        at_least(0, seed_everything=config.get("seed_everything"))
         if config.get("ckpt_path") == "last":  # Lightning would look for it too late, and score without it
             config.ckpt_path = last_checkpoint(_checkpoint_folders(config), needed=not training) or "last"
         if config.get("ckpt_path") and str(config.ckpt_path).partition(":")[0] not in WORDS:

@@ -105,6 +105,7 @@ def tiny(folder: Path, output: Path, backbone: str, *more: str) -> list[str]:
         ("--model.model.n_crops=-1", "model: sizes, strides and scales are positive"),
         ("--model.model.typo=1", "model: .*'typo'"),
         ("--model.model.softmax_divisor=0", "softmax_divisor is 0: give a number above 0"),
+        ("--seed_everything=-1", "seed_everything is -1: give 0 or more"),
         ("--data.seed=-1", "seed is -1: give 0 or more"),
         ("--config=PHOTO", "--config is not a text in UTF-8"),
     ],

@@ -178,3 +178,22 @@ def test_two_processes_agree_with_one(whole: Path, options: Options, tmp_path: P
     assert found[1].keys() == found[2].keys() and len(found[1]) > 14
     for name, value in found[1].items():
         assert float(found[2][name]) == pytest.approx(float(value), abs=1e-6), name
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_in_the_middle_of_an_epoch(options: Options, tmp_path: Path) -> None:
+    """Over gloo; they end with the weights of an undisturbed run."""
+    keep = {"every_n_train_steps": 1, "save_top_k": -1, "filename": "{step}"}
+    callback = json.dumps([{"class_path": "lightning.pytorch.callbacks.ModelCheckpoint", "init_args": keep}])
+    more = ["--trainer.logger=false", f"--trainer.callbacks={callback}", "--trainer.limit_val_batches=0"]
+    more += ['--data.datasets={"bid": {"batch_size": 4}}', "--trainer.devices=2", "--trainer.strategy=ddp"]
+    start = tmp_path / "whole" / "checkpoints" / "step=2.ckpt"
+    for name, further in (("whole", []), ("rest", [f"--ckpt_path={start}"])):
+        command = ["fit", *options(tmp_path / name, 1, *more, *further)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        subprocess.run([sys.executable, "-m", "mslique.lightning_cli", *command], check=True, env=environment)
+    ends = [
+        torch.load(tmp_path / name / "checkpoints" / "step=3.ckpt", weights_only=True) for name in ("whole", "rest")
+    ]
+    whole, rest = (end["state_dict"] for end in ends)
+    assert all(torch.equal(rest[name], weight) for name, weight in whole.items())
