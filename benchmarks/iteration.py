@@ -33,7 +33,7 @@ from dlmap import Ascent, DiffusionPrior, MAPObjective, PriorOptions, enhance
 from dlmap.codec import Codec, Identity
 from dlmap.conditioning import Condition
 from dlmap.fidelity import NLPD
-from dlmap.loading import load_pipeline
+from dlmap.loading import load_model
 from dlmap.pretrain.module import SCHEDULE
 from dlmap.quality import MSLIQEQuality
 
@@ -74,8 +74,8 @@ def make_prior(options: argparse.Namespace, solver: str = "edict", **changes: ob
     torch.manual_seed(0)
     condition, codec = None, Identity()
     if options.network == "tiny":
-        pipe = load_pipeline(str(DATA / "ldm-tiny"))
-        unet, scheduler = pipe.unet, pipe.scheduler
+        model = load_model(str(DATA / "ldm-tiny"))
+        unet, scheduler = model.network, model.scheduler
     elif options.network == "12m":
         scheduler = DDIMScheduler(prediction_type="v_prediction", **SCHEDULE)
         unet = UNet2DModel(
@@ -97,7 +97,7 @@ def make_prior(options: argparse.Namespace, solver: str = "edict", **changes: ob
         )
         if DEVICE.type == "cuda":
             vae = vae.to(torch.bfloat16)
-        codec, condition = Codec(vae), Condition(torch.randn(1, 77, 768))
+        codec, condition = Codec(vae), Condition({"encoder_hidden_states": torch.randn(1, 77, 768)})
     given = {"num_steps": options.steps, "precision": options.precision, "spacing": "trailing", **changes}
     settings = PriorOptions(solver=solver, compile=options.compile, **given)
     return DiffusionPrior(unet, codec, scheduler, settings, condition).to(DEVICE)
