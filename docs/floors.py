@@ -93,6 +93,7 @@ def upward() -> list[str]:
 
 def draw(path: str) -> None:
     """The picture: a box for every room with its modules and lines, an arrow for the imports between two rooms."""
+    import matplotlib
     from matplotlib.figure import Figure
     from matplotlib.patches import FancyBboxPatch
 
@@ -120,6 +121,7 @@ def draw(path: str) -> None:
             )
             axes.text(left + 1, -number - 0.15, f"{name}   ({lines[name]:,} lines)", va="top", weight="bold", size=9)
             axes.text(left + 1, -number - 0.42, _wrapped(members[name], int(1.9 * width)), va="top", size=7.5)
+    matplotlib.rcParams["svg.hashsalt"] = "floors"  # the same picture is the same file
     figure.savefig(path, metadata={"Date": None})
 
 

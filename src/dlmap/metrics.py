@@ -119,7 +119,10 @@ def _create(name: str, options: dict[str, Any]) -> Any:
 def _same_random_numbers(device: torch.device) -> Iterator[None]:
     state = np.random.get_state()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(SEED)
+        torch.default_generator.manual_seed(SEED)  # torch.manual_seed would also seed the GPUs of others, for good
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(SEED)
         np.random.seed(SEED)
         try:
             yield

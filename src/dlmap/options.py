@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 from mslique import UserError
 
@@ -57,6 +58,9 @@ class Ascent:
         for name, (low, high) in ranges.items():
             if not low <= getattr(self, name) < high:
                 raise UserError(f"ascent.{name} must be at least {low} and below {high}, got {getattr(self, name)}")
+        for name in ("target", "only_below"):
+            if math.isnan(getattr(self, name)):
+                raise UserError(f"ascent.{name} must be a number, got nan")
         if 0 < self.color_fix < 1:
             raise UserError(f"ascent.color_fix is a number of pixels, at least 1, or 0 for none: got {self.color_fix}")
         for name in ("step_size", "radius"):
@@ -78,7 +82,7 @@ class Ascent:
             raise UserError(
                 "the domain bands needs ascent.radius and ascent.levels, as configs/dlmap/tiny.yaml has them"
             )
-        if list(self.levels) != sorted(set(self.levels)) or self.levels[0] <= 0:
+        if not all(low < high < math.inf for low, high in pairwise((0.0, *self.levels))):
             raise UserError(f"ascent.levels must be positive and rise, got {self.levels}")
         if not -1 <= self.gains[0] <= 0 <= self.gains[1] < math.inf:
             raise UserError(f"ascent.gains are bounds, from -1 to 0 and from 0 up, got {self.gains}")

@@ -147,3 +147,8 @@ def test_a_flat_image_has_no_bands_and_stays_as_it_is() -> None:
     images_back = domain.images(states, [0])
     images_back.sum().backward()
     assert torch.equal(images_back[:, 0], images) and states.grad is not None and states.grad.isfinite().all()
+
+
+def test_a_level_that_the_prior_does_not_know_is_told_before_the_first_photograph() -> None:
+    with pytest.raises(UserError, match="this prior knows noise levels from"):
+        make_domain(prior(), Ascent(domain="bands", radius=1.0, levels=(0.1, 1000.0)))

@@ -20,6 +20,8 @@ from mslique import UserError
         ({"domain": "bands", "levels": (0.1,)}, "needs ascent.radius and ascent.levels"),
         ({"domain": "bands", "radius": 1.0}, "needs ascent.radius and ascent.levels"),
         ({"domain": "bands", "radius": 1.0, "levels": (0.2, 0.1)}, "must be positive and rise"),
+        ({"domain": "bands", "radius": 1.0, "levels": (0.1, float("nan"))}, "must be positive and rise"),
+        ({"target": float("nan")}, "ascent.target must be a number, got nan"),
         ({"domain": "bands", "radius": 1.0, "levels": (0.1,), "gains": (-2.0, 1.0)}, "ascent.gains are bounds"),
     ],
 )

@@ -32,6 +32,8 @@ class Bands:
     """
 
     def __init__(self, prior: DiffusionPrior, levels: Sequence[float], gains: tuple[float, float]) -> None:
+        for level in levels:
+            prior.schedule.at_level(level)  # raises a UserError for one that the prior does not know
         self.prior, self.levels, self.gains = prior, levels, gains
         self.speed = math.sqrt(len(levels))  # as if the bands were orthogonal, which they nearly are
 

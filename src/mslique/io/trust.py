@@ -61,7 +61,8 @@ def read_weights(path: Path) -> Any:
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as reason:  # unpicklers and archives fail in many ways, and all of them mean an unusable file
-        summary = str(reason).strip().splitlines()[0][:200] if str(reason).strip() else type(reason).__name__
+        # the first sentence: torch goes on to advise what must not be done with a file of strangers
+        summary = (str(reason).strip() or type(reason).__name__).splitlines()[0].split(". ")[0][:200]
         raise UserError(
             f"{path} cannot be read as plain weights ({summary}): save its state_dict() with torch.save first"
         ) from reason

@@ -101,7 +101,7 @@ def test_a_photograph_that_gains_too_little_comes_back_as_it_was(
     [
         ("--data.folder=nowhere", "nowhere is not a folder"),
         ("--model.prior.solver=euler", "unknown solver 'euler'"),
-        ("--model.prior.path=nowhere", "nowhere is not a diffusers folder"),
+        ("--model.prior.path=nowhere", "nowhere is neither a folder or file"),
         ("--model.objective.quality.model=nowhere", "nowhere is neither a folder"),
         ("--model.ascent.momentum=1", "ascent.momentum must be at least 0 and below 1"),
         ("--trainer.inference_mode=true", "--trainer.inference_mode false"),
