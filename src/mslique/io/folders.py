@@ -15,8 +15,10 @@ def make_folder(folder: str | Path) -> None:
     """Make it, and the folders above it, where they are missing.
 
     Raises:
-        UserError: the file system refuses.
+        UserError: it is a file, or the file system refuses.
     """
+    if Path(folder).exists() and not Path(folder).is_dir():
+        raise UserError(f"{folder} is a file: give a folder")
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as reason:
