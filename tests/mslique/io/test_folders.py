@@ -44,5 +44,5 @@ def test_after_an_error_the_folder_is_as_it_was(tmp_path: Path, small_files: Non
 
 def test_a_file_in_the_way_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="cannot be made .*give another folder"):
+    with pytest.raises(UserError, match="is a file: give a folder"):
         write(tmp_path / "file", "one")
