@@ -75,7 +75,7 @@ def make_prior(options: argparse.Namespace, solver: str = "edict", **changes: ob
     condition, codec = None, Identity()
     if options.network == "tiny":
         model = load_model(str(DATA / "ldm-tiny"))
-        unet, scheduler = model.network, model.scheduler
+        unet, scheduler = model.load_network(), model.scheduler
     elif options.network == "12m":
         scheduler = DDIMScheduler(prediction_type="v_prediction", **SCHEDULE)
         unet = UNet2DModel(

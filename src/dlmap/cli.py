@@ -167,7 +167,7 @@ def _write_embeddings(options: argparse.Namespace) -> None:
     from .loading import load_condition, load_model
     from .run.files import write_atomically
 
-    model = load_model(options.model, as_dtype(options.precision), weights=False)
+    model = load_model(options.model, as_dtype(options.precision))
     condition = load_condition(model, options.prompt, options.negative_prompt, options.guidance_scale)
     if condition is None:
         raise UserError(f"{options.model} takes no prompt")

@@ -23,16 +23,28 @@ AUTOENCODERS = ("vae", "vqvae")
 
 @dataclass(frozen=True)
 class Model:
-    """A model's network, codec and scheduler, and the folder that its text encoders are read from."""
+    """A codec and a scheduler, and the folder that network and text encoders are read from when they are asked for.
+
+    ``outline`` is the network without numbers, as its configuration has it.
+    """
 
     folder: str
-    network: Network
+    outline: Network
     codec: Codec | Identity
     scheduler: SchedulerMixin
     dtype: torch.dtype
 
+    def load_network(self) -> Network:
+        """The network with its weights.
 
-def load_model(path: str, dtype: torch.dtype = torch.float32, weights: bool = True) -> Model:
+        Raises:
+            UserError: they are missing, damaged, incomplete or not finite.
+        """
+        index = DiffusionPipeline.load_config(self.folder)
+        return make_network(load_part(self.folder, _network_of(index), index, self.dtype), self.codec.factor)
+
+
+def load_model(path: str, dtype: torch.dtype = torch.float32) -> Model:
     """A diffusers model from a folder, a prior that ships, or a hub id.
 
     Weights are read from safetensors alone. No code that comes with a model is run.
@@ -40,7 +52,6 @@ def load_model(path: str, dtype: torch.dtype = torch.float32, weights: bool = Tr
     Args:
         path: folder, name of a model that ships, or hub id.
         dtype: precision of the network and of the text encoders; the autoencoder computes in float32.
-        weights: False leaves the network's weights where they are, for who wants its text encoders alone.
 
     Raises:
         UserError: the folder or id is missing, cannot be reached, holds no such model, or weights that are damaged,
@@ -50,15 +61,14 @@ def load_model(path: str, dtype: torch.dtype = torch.float32, weights: bool = Tr
     index = read(folder, lambda: DiffusionPipeline.load_config(folder))
     if not isinstance(index.get("_class_name"), str):
         raise UserError(f"{folder} has a pipeline with code of its own, which is never run: give another model")
-    name = next((name for name in NETWORKS if kind_of(index, name)), None)
-    if name is None or not kind_of(index, "scheduler"):
+    name = _network_of(index)
+    if not name or not kind_of(index, "scheduler"):
         raise UserError(
             f"{path} is a {index.get('_class_name')} without a U-Net or transformer and a scheduler: give another model"
         )
     vae = next((load_part(folder, name, index) for name in AUTOENCODERS if kind_of(index, name)), None)
     codec = Identity() if vae is None else Codec(vae)
-    part = load_part(folder, name, index, dtype) if weights else outline(folder, name, index)
-    network = make_network(part, codec.factor)
+    network = make_network(outline(folder, name, index), codec.factor)
     return Model(folder, network, codec, load_part(folder, "scheduler", index), dtype)
 
 
@@ -76,7 +86,7 @@ def load_condition(
         UserError: the network takes no prompt but one is given, the text encoders are missing or damaged, or an option
             comes without the one that gives it an effect.
     """
-    family, prompted = model.network, bool(prompt or negative_prompt or guidance_scale is not None)
+    family, prompted = model.outline, bool(prompt or negative_prompt or guidance_scale is not None)
     if embeddings is not None:
         if prompted:
             raise UserError("embeddings take the place of prompt, negative_prompt and guidance_scale: give one of both")
@@ -96,12 +106,17 @@ def _text_pipeline(model: Model, pipeline: type[DiffusionPipeline]) -> Any:
     expected = inspect.signature(pipeline).parameters
     parts: dict[str, Any] = {name: None for name, option in expected.items() if option.default is option.empty}
     options = {name: value for name, value in index.items() if name in expected and not isinstance(value, list)}
-    there = [name for name in model.network.text if kind_of(index, name)]
+    there = [name for name in model.outline.text if kind_of(index, name)]
     texts = {name: load_part(model.folder, name, index, model.dtype) for name in there}
     if not texts:
         raise UserError(f"{model.folder} has no text encoder: give embeddings, a file of dlmap embed")
-    network = {name: model.network.model for name in NETWORKS if name in expected}  # its sizes are asked for
+    network = {name: model.outline.model for name in NETWORKS if name in expected}  # its sizes are asked for
     return pipeline(**parts | options | texts | network)
+
+
+def _network_of(index: dict[str, Any]) -> str:
+    """Name of the part that is the network, empty if there is none."""
+    return next((name for name in NETWORKS if kind_of(index, name)), "")
 
 
 def _folder(path: str) -> str:

@@ -97,7 +97,7 @@ class DiffusionPrior(nn.Module):
         settings = PriorOptions(**options)
         model = load_model(path, as_dtype(settings.precision))
         condition = load_condition(model, prompt, negative_prompt, guidance_scale, embeddings)
-        return cls(model.network, model.codec, model.scheduler, settings, condition)
+        return cls(model.load_network(), model.codec, model.scheduler, settings, condition)
 
     def keep_nothing(self) -> bool:
         """Compute every network call again in the backward pass from now on; False if that is so already."""

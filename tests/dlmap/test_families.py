@@ -1,5 +1,6 @@
 """Every family of priors: the same steps as its pipeline in diffusers, an exact bijection, exact gradients, files."""
 
+import gc
 import json
 import shutil
 from pathlib import Path
@@ -12,10 +13,12 @@ from diffusers import DDIMScheduler, DiffusionPipeline, UNet2DModel
 from families import FAMILIES, flux, pipeline
 from PIL import Image
 from toys import photos, predict, rows_of, save_quality
+from transformers import PreTrainedModel
 
 from dlmap import DiffusionPrior, cli
 from dlmap.conditioning import Condition
-from dlmap.networks import make_network
+from dlmap.loading import Model
+from dlmap.networks import Network, make_network
 from dlmap.run.pictures import save_png
 from dlmap.solvers import generate
 from mslique import UserError
@@ -189,7 +192,7 @@ def test_flux_takes_no_negative_prompt(models: Path) -> None:
 
 def test_a_network_that_needs_a_class_is_refused() -> None:
     options = {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",), "block_out_channels": (32,)}
-    with pytest.raises(UserError, match="UNet2DModel has num_class_embeds 10: it needs an input that is not given"):
+    with pytest.raises(UserError, match="UNet2DModel has num_class_embeds 10: it needs inputs of another kind"):
         make_network(UNet2DModel(num_class_embeds=10, **options))
 
 
@@ -250,3 +253,18 @@ def test_latents_between_two_numbers_of_the_networks_precision(models: Path) -> 
     model = load(models / "sd", precision="bf16", num_steps=8)
     with torch.no_grad():
         assert (model.sample(model.invert_latents(ties))[:, 0] - ties).abs().max() <= 1e-10
+
+
+def test_text_encoders_are_gone_before_the_network_comes(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alive = []
+
+    def load_network(model: Model) -> Network:
+        gc.collect()
+        alive.append(sum(isinstance(thing, PreTrainedModel) for thing in gc.get_objects()))
+        return plain(model)
+
+    gc.collect()
+    before, plain = sum(isinstance(thing, PreTrainedModel) for thing in gc.get_objects()), Model.load_network
+    monkeypatch.setattr(Model, "load_network", load_network)
+    load(models / "sd3")
+    assert alive == [before]
