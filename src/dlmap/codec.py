@@ -4,6 +4,9 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, VQModel
 from torch import Tensor, nn
 
+from mslique import UserError
+
+from .networks.network import refuse
 from .tiles import Tiling, blended
 
 
@@ -15,13 +18,17 @@ class Codec(nn.Module):
     AutoencoderTiny (TAESD) has no posterior.
 
     Latents are shifted and scaled as the autoencoder's configuration says: by ``shift_factor`` and ``scaling_factor``,
-    or by the ``latents_mean`` and ``latents_std`` of every channel.
+    or by the ``latents_mean`` and ``latents_std`` of every channel. One in half precision whose configuration has
+    ``force_upcast`` computes in float32.
 
     Not a bijection: ``decode(encode(x))`` loses what the autoencoder cannot represent.
 
     Attributes:
         tile: side of a tile in latents, None for no tiles.
         channels: of the latents.
+
+    Raises:
+        UserError: its images are not of three channels, or its configuration has values that do not fit together.
     """
 
     mean: Tensor
@@ -29,14 +36,17 @@ class Codec(nn.Module):
 
     def __init__(self, vae: AutoencoderKL | AutoencoderTiny | VQModel, tile: int | None = None) -> None:
         super().__init__()
-        self.vae = vae.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        _check(vae)
         config = vae.config
+        if vae.dtype is torch.float16 and config.force_upcast:
+            vae = vae.float()
+        self.vae = vae.to(memory_format=torch.channels_last).eval().requires_grad_(False)
         mean, std = config.get("latents_mean"), config.get("latents_std")
-        self.scale = float(config.scaling_factor)
+        self.scale = float(config.scaling_factor or 1)
         for name, values in (("mean", mean or [float(config.get("shift_factor") or 0)]), ("std", std or [1.0])):
             self.register_buffer(name, torch.tensor(values).view(1, -1, 1, 1), persistent=False)
-        self.factor = 2 ** (len(vae.config.block_out_channels) - 1)
-        self.channels = int(vae.config.latent_channels)
+        self.factor = 2 ** (len(config.block_out_channels) - 1)
+        self.channels = int(config.get("vq_embed_dim") or config.latent_channels)
         self.quantised = isinstance(vae, VQModel)
         self.tile = tile
 
@@ -59,6 +69,22 @@ class Codec(nn.Module):
     def _decode(self, scaled: Tensor) -> Tensor:
         options = {"force_not_quantize": True} if self.quantised else {}
         return self.vae.decode(scaled, **options).sample.float() / 2 + 0.5
+
+
+def _check(vae: AutoencoderKL | AutoencoderTiny | VQModel) -> None:
+    """Refuse what a codec of photographs cannot be."""
+    refuse(vae, **dict.fromkeys(("in_channels", "out_channels"), (3,)))
+    refuse(vae, upsampling_scaling_factor=(None, 2), lookup_from_codebook=(None, False))
+    config = vae.config
+    fits = {
+        "encoder_block_out_channels": len(config.block_out_channels),
+        "latents_mean": config.latent_channels,
+        "latents_std": config.latent_channels,
+    }
+    for key, count in fits.items():
+        if config.get(key) and len(config[key]) != count:
+            found = f"{len(config[key])} {key} in place of {count}"
+            raise UserError(f"this {type(vae).__name__} has {found}: its config.json is damaged")
 
 
 class Identity(nn.Module):

@@ -13,7 +13,8 @@ from .unet import StableDiffusion, UNet
 
 __all__ = ["FAMILIES", "Network", "make_network"]
 
-FAMILIES: tuple[type[Network], ...] = (UNet, StableDiffusion, SDXL, SD3, Flux, PixArt)
+FAMILIES: list[type[Network]] = [UNet, StableDiffusion, SDXL, SD3, Flux, PixArt]
+"""Asked in this order which of them a model fits; a family of your own can be added."""
 
 
 def make_network(model: Any, factor: int = 8) -> Network:

@@ -11,7 +11,7 @@ from torch import Tensor
 from mslique import UserError
 
 from ..conditioning import Condition
-from .network import Network
+from .network import Network, refuse
 
 TRAINED_STEPS = 1000
 NO_GUIDANCE = 1.0
@@ -26,6 +26,10 @@ class Flux(Network):
 
     pipeline, text = FluxPipeline, ("tokenizer", "text_encoder", "tokenizer_2", "text_encoder_2")
     cell = 2
+
+    def __init__(self, model: Any, factor: int = 8) -> None:
+        super().__init__(model, factor)
+        refuse(model, patch_size=(1,))
 
     @classmethod
     def fits(cls, model: Any) -> bool:

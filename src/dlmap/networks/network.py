@@ -50,7 +50,8 @@ class Network(nn.Module, ABC):
     @property
     def channels(self) -> tuple[int, int]:
         """Of the latents that it takes, and of its prediction; a variance that it predicts beside does not count."""
-        takes, gives = self.model.config.in_channels, self.model.config.out_channels
+        config = self.model.config
+        takes, gives = config.in_channels, config.out_channels or config.in_channels
         return takes, takes if gives == 2 * takes else gives
 
     def offload(self) -> None:
@@ -101,7 +102,7 @@ class Network(nn.Module, ABC):
 
 
 def refuse(model: Any, **known: tuple[Any, ...]) -> None:
-    """Refuse a model by the first key of its configuration whose value is none of those known.
+    """Refuse a network or an autoencoder by the first key of its configuration whose value is none of those known.
 
     Raises:
         UserError: names the key.
@@ -110,5 +111,21 @@ def refuse(model: Any, **known: tuple[Any, ...]) -> None:
         if model.config.get(key) not in values:
             raise UserError(
                 f"this {type(model).__name__} has {key} {model.config[key]!r}: it needs an input that is not given"
-                " here; use another model"
+                " here, or is of another form; use another model"
             )
+
+
+def width(model: Any, *keys: str) -> int:
+    """Of the embeddings that a model takes: the first of these keys of its configuration that is set.
+
+    Raises:
+        UserError: none is set, or one holds different numbers.
+    """
+    values = [model.config.get(key) for key in keys if model.config.get(key)]
+    numbers = set(values[0]) if values and isinstance(values[0], list | tuple) else set(values[:1])
+    if len(numbers) != 1:
+        raise UserError(
+            f"this {type(model).__name__} has {keys[-1]} {model.config.get(keys[-1])!r}, where a prior needs one"
+            " number: use another model"
+        )
+    return int(numbers.pop())

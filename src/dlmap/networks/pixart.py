@@ -8,7 +8,7 @@ from diffusers import PixArtSigmaPipeline, PixArtTransformer2DModel
 from torch import Tensor
 
 from ..conditioning import Condition
-from .network import Network
+from .network import Network, refuse, width
 
 
 class PixArt(Network):
@@ -18,6 +18,7 @@ class PixArt(Network):
 
     def __init__(self, model: Any, factor: int = 8) -> None:
         super().__init__(model, factor)
+        refuse(model, attention_type=(None, "default"))
         self.cell = model.config.patch_size
 
     @classmethod
@@ -25,7 +26,7 @@ class PixArt(Network):
         return isinstance(model, PixArtTransformer2DModel)
 
     def widths(self) -> dict[str, int]:
-        return {"encoder_hidden_states": self.model.config.caption_channels}
+        return {"encoder_hidden_states": width(self.model, "caption_channels", "cross_attention_dim")}
 
     def predict(self, x: Tensor, timestep: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
         sides = x.new_tensor(x.shape[-2:]) * self.factor

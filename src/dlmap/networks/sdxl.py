@@ -8,7 +8,7 @@ from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
 from torch import Tensor
 
 from ..conditioning import Condition
-from .network import refuse
+from .network import refuse, width
 from .unet import UNet
 
 SIZES = 6
@@ -35,7 +35,7 @@ class SDXL(UNet):
     def widths(self) -> dict[str, int]:
         config = self.model.config
         pooled = config.projection_class_embeddings_input_dim - SIZES * config.addition_time_embed_dim
-        return {"encoder_hidden_states": config.cross_attention_dim, "text_embeds": pooled}
+        return {"encoder_hidden_states": width(self.model, "cross_attention_dim"), "text_embeds": pooled}
 
     def predict(self, x: Tensor, timestep: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
         height, width = (side * self.factor for side in x.shape[-2:])

@@ -8,7 +8,7 @@ from diffusers import StableDiffusionPipeline, UNet2DConditionModel, UNet2DModel
 from torch import Tensor
 
 from ..conditioning import Condition
-from .network import Network, refuse
+from .network import Network, refuse, width
 
 
 class UNet(Network):
@@ -16,7 +16,9 @@ class UNet(Network):
 
     def __init__(self, model: Any, factor: int = 8) -> None:
         super().__init__(model, factor)
-        refuse(model, class_embed_type=(None,), num_class_embeds=(None,), time_cond_proj_dim=(None,))
+        refuse(model, **dict.fromkeys(("class_embed_type", "num_class_embeds", "time_cond_proj_dim"), (None,)))
+        refuse(model, **dict.fromkeys(("class_embeddings_concat", "dual_cross_attention"), (None, False)))
+        refuse(model, time_embedding_type=("positional",), attention_type=(None, "default"))
         self.cell = 2 ** (len(model.config.block_out_channels) - 1)
 
     @classmethod
@@ -42,7 +44,7 @@ class StableDiffusion(UNet):
         return isinstance(model, UNet2DConditionModel) and model.config.addition_embed_type != "text_time"
 
     def widths(self) -> dict[str, int]:
-        return {"encoder_hidden_states": self.model.config.encoder_hid_dim or self.model.config.cross_attention_dim}
+        return {"encoder_hidden_states": width(self.model, "encoder_hid_dim", "cross_attention_dim")}
 
     def embed(self, pipe: Any, prompt: str, negative_prompt: str, guidance_scale: float | None) -> Condition:
         given, negative = pipe.encode_prompt(prompt, "cpu", 1, guidance_scale is not None, negative_prompt)

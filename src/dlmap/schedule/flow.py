@@ -16,7 +16,16 @@ from .grid import Schedule
 
 CLASSES = ("FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler")
 PREDICTION = "flow_prediction"
-OTHERS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "invert_sigmas", "shift_terminal")
+OTHERS = (
+    "use_karras_sigmas",
+    "use_lu_lambdas",
+    "use_exponential_sigmas",
+    "use_beta_sigmas",
+    "invert_sigmas",
+    "shift_terminal",
+)
+SHIFTS = {"base_image_seq_len": 256, "max_image_seq_len": 4096, "base_shift": 0.5, "max_shift": 1.15}
+"""What the pipelines of diffusers take where a scheduler with a dynamic shift does not say: FLUX's."""
 
 
 def is_flow(scheduler: SchedulerMixin) -> bool:
@@ -37,6 +46,8 @@ def flow_schedule(scheduler: SchedulerMixin, num_steps: int, spacing: str | None
     for option in OTHERS:
         if config.get(option):
             raise UserError(f"{type(scheduler).__name__} has {option}, a grid that is not supported: set it to null")
+    if config.get("final_sigmas_type") == "sigma_min":
+        raise UserError(f"{type(scheduler).__name__} has final_sigmas_type sigma_min: set it to zero for a flow")
     s = [_shifted(k / num_steps, config, tokens) for k in range(num_steps + 1)]
     train = int(config.num_train_timesteps)
     grid = tuple(train * x for x in s[1:]), tuple(1 - x for x in s), tuple(s)
@@ -48,9 +59,9 @@ def _shifted(t: float, config: Any, tokens: int | None) -> float:
     if not config.get("use_dynamic_shifting"):
         shift = float(config.get("shift", config.get("flow_shift", 1.0)))
         return _bent(t, shift)
-    low, high = config.base_image_seq_len, config.max_image_seq_len
+    low, high, least, most = (config.get(key, default) for key, default in SHIFTS.items())
     share = ((high if tokens is None else tokens) - low) / (high - low)
-    mu = config.base_shift + share * (config.max_shift - config.base_shift)
+    mu = least + share * (most - least)
     shift = mu if config.get("time_shift_type") == "linear" else math.exp(mu)
     return _bent(t, shift)
 
