@@ -123,14 +123,14 @@ FAMILIES = {
 
 
 def make_vae(**options: Any) -> AutoencoderKL:
-    """Stable Diffusion's autoencoder."""
-    return AutoencoderKL(
-        block_out_channels=(128, 256, 512, 512),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        layers_per_block=2,
-        **options,
-    )
+    """Stable Diffusion's autoencoder, with these options changed."""
+    published: dict[str, Any] = {
+        "block_out_channels": (128, 256, 512, 512),
+        "down_block_types": ("DownEncoderBlock2D",) * 4,
+        "up_block_types": ("UpDecoderBlock2D",) * 4,
+        "layers_per_block": 2,
+    }
+    return AutoencoderKL(**published | options)
 
 
 OTHERS: dict[str, Callable[[], nn.Module]] = {

@@ -1,6 +1,6 @@
 """What does one iteration of the ascent cost, part by part, and how far is it from the least it could? Prints Markdown.
 
-    python benchmarks/iteration.py [--network tiny|12m|sd15] [--side 128] [--batches 1 2 4] [--tables parts floors]
+    python benchmarks/iteration.py [--network tiny|12m|sd15|sdxl] [--side 128] [--batches 1 2 4] [--tables parts floors]
 
 The floor of an iteration is network calls x (2 forward + vjp) where activations are computed again in the backward pass
 ("checkpoint") and calls x (forward + vjp) where they are kept ("full"); forward and vjp, the product with the Jacobian
@@ -23,7 +23,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel, UNet2DModel
+from diffusers import DDIMScheduler, SchedulerMixin, UNet2DModel
+from family_sizes import FAMILIES, make_vae, words
 from memory import forget_peak, resident
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
@@ -34,12 +35,16 @@ from dlmap.codec import Codec, Identity
 from dlmap.conditioning import Condition
 from dlmap.fidelity import NLPD
 from dlmap.loading import load_model
+from dlmap.networks import Network, make_network
+from dlmap.options import TILE
 from dlmap.pretrain.module import SCHEDULE
 from dlmap.quality import MSLIQEQuality
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 DATA = Path(__file__).parents[1] / "data"
 SOLVERS = ("edict", "bdia", "obelm")
+ARCHITECTURES = {"sd15": "SD 1.5", "sdxl": "SDXL"}
+SMALL = {"layers_per_block": 1, "attention_head_dim": 8, "transformer_layers_per_block": 1}
 
 
 def main() -> None:
@@ -56,7 +61,8 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--network", choices=("tiny", "12m", "sd15"), default="tiny")
+    parser.add_argument("--network", choices=("tiny", "12m", *ARCHITECTURES), default="tiny")
+    parser.add_argument("--small", action="store_true", help="few channels in sd15 and sdxl: to see that all runs")
     parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--precision", default="float32")
@@ -70,7 +76,8 @@ def parse() -> argparse.Namespace:
 
 
 def make_prior(options: argparse.Namespace, solver: str = "edict", **changes: object) -> DiffusionPrior:
-    """The embedded prior; a pixel-space U-Net of 12 million parameters; or SD 1.5's architecture; the two at random."""
+    """The embedded prior; a pixel-space U-Net of 12 million parameters; or the architecture of SD 1.5 or SDXL; all but
+    the first at random. A tile holds the whole image."""
     torch.manual_seed(0)
     condition, codec = None, Identity()
     if options.network == "tiny":
@@ -87,20 +94,27 @@ def make_prior(options: argparse.Namespace, solver: str = "edict", **changes: ob
             layers_per_block=2,
         )
     else:
-        scheduler = DDIMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, steps_offset=1)
-        unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768)
-        vae = AutoencoderKL(
-            block_out_channels=(128, 256, 512, 512),
-            down_block_types=("DownEncoderBlock2D",) * 4,
-            up_block_types=("UpDecoderBlock2D",) * 4,
-            layers_per_block=2,
-        )
-        if DEVICE.type == "cuda":
-            vae = vae.to(torch.bfloat16)
-        codec, condition = Codec(vae), Condition({"encoder_hidden_states": torch.randn(1, 77, 768)})
+        unet, codec, scheduler, condition = make_parts(ARCHITECTURES[options.network], options.small)
     given = {"num_steps": options.steps, "precision": options.precision, "spacing": "trailing", **changes}
-    settings = PriorOptions(solver=solver, compile=options.compile, **given)
+    settings = PriorOptions(solver=solver, compile=options.compile, tile=max(TILE, options.side), **given)
     return DiffusionPrior(unet, codec, scheduler, settings, condition).to(DEVICE)
+
+
+def make_parts(name: str, small: bool) -> tuple[Network, Codec, SchedulerMixin, Condition]:
+    """Of a published model of family_sizes.py, at random weights, which are drawn on the device."""
+    family = FAMILIES[name]
+    network, vae = dict(family.options), dict(family.vae)
+    if small:
+        blocks = len(network.get("block_out_channels", range(4)))  # four: the default of diffusers
+        network |= SMALL | {"block_out_channels": (64,) * blocks}
+        vae |= {"block_out_channels": (32,) * 4, "layers_per_block": 1}
+    with DEVICE:
+        unet = make_network(family.kind(**network))
+        autoencoder = make_vae(**vae)
+        condition = words(unet, family.tokens)
+    if DEVICE.type == "cuda":
+        autoencoder = autoencoder.to(torch.bfloat16)
+    return unet, Codec(autoencoder), family.scheduler, condition
 
 
 def make_objective() -> MAPObjective:
@@ -124,13 +138,17 @@ def seconds(function: Callable[[], object]) -> float:
     return now() - start
 
 
+def evaluations(images: Tensor, prior: DiffusionPrior, objective: MAPObjective, count: int = 2) -> list[float]:
+    """Seconds from the start of ``enhance`` to each evaluation. The first inverts; ``count`` more have a gradient."""
+    start, times = now(), []
+    ascent = Ascent(iterations=count + 1, step_size=1.0, target=1e9)
+    enhance(images, prior, objective, ascent, progress=lambda *_: times.append(now() - start))
+    return times[:-1]  # the last evaluation has no gradient
+
+
 def iterations(images: Tensor, prior: DiffusionPrior, objective: MAPObjective, count: int = 2) -> float:
     """Median seconds between two evaluations of ``enhance``, the first of which sets up."""
-    times: list[float] = []
-    ascent = Ascent(iterations=count + 1, step_size=1.0, target=1e9)
-    enhance(images, prior, objective, ascent, progress=lambda *_: times.append(now()))
-    # the last evaluation has no gradient
-    return statistics.median(b - a for a, b in pairwise(times[:-1]))
+    return statistics.median(b - a for a, b in pairwise(evaluations(images, prior, objective, count)))
 
 
 def floor(prior: DiffusionPrior, latents: Tensor) -> dict[str, float]:
@@ -172,13 +190,18 @@ def floors_table(options: argparse.Namespace, rounds: int) -> None:
             share(priors["full"], latents, statistics.median(v[0] for v in found["full"]), options.peak_tflops)
 
 
-def share(prior: DiffusionPrior, latents: Tensor, taken: float, peak: float) -> None:
-    """Print the part of the card's peak that forward and vjp of all calls make in the time of an iteration."""
+def operations(prior: DiffusionPrior, latents: Tensor) -> int:
+    """Of forward and vjp of all calls, floating-point; what a backward pass computes again does not count."""
     counter = FlopCounterMode(display=False)
     point = latents.detach().requires_grad_()
     with counter:
         torch.autograd.grad(prior.denoiser(point, 1), point, latents)
-    rate = calls(prior) * counter.get_total_flops() / taken / 1e12
+    return calls(prior) * counter.get_total_flops()
+
+
+def share(prior: DiffusionPrior, latents: Tensor, taken: float, peak: float) -> None:
+    """Print the part of the card's peak that forward and vjp of all calls make in the time of an iteration."""
+    rate = operations(prior, latents) / taken / 1e12
     print(f"\nbatch {len(latents)}, full: {rate:.0f} TFLOP/s in the network, {rate / peak:.0%} of {peak:.0f}\n")
 
 
