@@ -167,6 +167,8 @@ def _write_embeddings(options: argparse.Namespace) -> None:
     from .loading import load_condition, load_model
     from .run.files import write_atomically
 
+    if options.file.is_dir():
+        raise UserError(f"{options.file} is a folder: give the name of a file")
     model = load_model(options.model, as_dtype(options.precision))
     condition = load_condition(model, options.prompt, options.negative_prompt, options.guidance_scale)
     if condition is None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from mslique import UserError
@@ -45,7 +45,8 @@ class Condition(nn.Module):
     def save(self, path: str | Path) -> None:
         """Write the embeddings to a safetensors file."""
         metadata = {} if self.guidance_scale is None else {SCALE: str(self.guidance_scale)}
-        save_file({name: tensor.contiguous() for name, tensor in self.named_buffers()}, path, metadata)
+        tensors = {name: tensor.contiguous() for name, tensor in self.named_buffers()}
+        Path(path).write_bytes(save(tensors, metadata))  # save_file would keep it from all other users
 
     @classmethod
     def load(cls, path: str | Path) -> "Condition":

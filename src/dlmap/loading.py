@@ -1,6 +1,7 @@
 """Reading a diffusers model, part by part, from a folder or the hub."""
 
 import inspect
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import torch
 from diffusers import DiffusionPipeline, SchedulerMixin
 from diffusers.utils import logging as diffusers_logging
+from torch import nn
 from transformers.utils import logging as transformers_logging
 
 from mslique import UserError, model_source
@@ -93,6 +95,8 @@ def load_condition(
         return Condition.load(embeddings)
     if family.pipeline is None and not prompted:
         return None
+    if guidance_scale is not None and not math.isfinite(guidance_scale):
+        raise UserError(f"guidance_scale must be a number, such as 2.0, got {guidance_scale}")
     if negative_prompt and guidance_scale is None:
         raise UserError("a negative_prompt has an effect only with guidance_scale: set it, such as 2.0")
     pipe = None if family.pipeline is None else _text_pipeline(model, family.pipeline)
@@ -110,8 +114,21 @@ def _text_pipeline(model: Model, pipeline: type[DiffusionPipeline]) -> Any:
     texts = {name: load_part(model.folder, name, index, model.dtype) for name in there}
     if not texts:
         raise UserError(f"{model.folder} has no text encoder: give embeddings, a file of dlmap embed")
+    _check_lengths(model.folder, texts)
     network = {name: model.outline.model for name in NETWORKS if name in expected}  # its sizes are asked for
     return pipeline(**parts | options | texts | network)
+
+
+def _check_lengths(folder: str, texts: dict[str, Any]) -> None:
+    """Refuse a tokenizer that pads prompts to more tokens than its text encoder has places for."""
+    for name, encoder in texts.items():
+        most = getattr(encoder.config, "max_position_embeddings", None) if isinstance(encoder, nn.Module) else None
+        tokenizer = texts.get(name.replace("text_encoder", "tokenizer"))
+        if most is not None and tokenizer is not None and tokenizer.model_max_length > most:
+            raise UserError(
+                f"the tokenizer of the {name} of {folder} has model_max_length {tokenizer.model_max_length}: set it to"
+                f" {most} in its tokenizer_config.json, as many as the text encoder takes"
+            )
 
 
 def _network_of(index: dict[str, Any]) -> str:

@@ -192,7 +192,7 @@ def test_flux_takes_no_negative_prompt(models: Path) -> None:
 
 def test_a_network_that_needs_a_class_is_refused() -> None:
     options = {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",), "block_out_channels": (32,)}
-    with pytest.raises(UserError, match="UNet2DModel has num_class_embeds 10: it needs inputs of another kind"):
+    with pytest.raises(UserError, match="UNet2DModel has num_class_embeds 10: it needs an input that is not given"):
         make_network(UNet2DModel(num_class_embeds=10, **options))
 
 
@@ -243,8 +243,16 @@ def test_a_prompt_is_embedded_by_the_command(models: Path, tmp_path: Path, capsy
     condition = Condition.load(file)
     assert condition.guidance_scale == expected.guidance_scale == 3.5
     torch.testing.assert_close(condition.tensors(), expected.tensors(), rtol=0, atol=0)
-    assert cli.main(given) == 1
-    assert "a negative_prompt has an effect only with guidance_scale" in capsys.readouterr().err
+    (tmp_path / "other").touch()
+    assert file.stat().st_mode == (tmp_path / "other").stat().st_mode
+    wrong = {
+        "a negative_prompt has an effect only with guidance_scale": given,
+        "guidance_scale must be a number, such as 2.0, got nan": [*given, "--guidance-scale", "nan"],
+        "is a folder: give the name of a file": ["embed", str(models / "sd3"), str(tmp_path)],
+    }
+    for sentence, words in wrong.items():
+        assert cli.main(words) == 1
+        assert sentence in capsys.readouterr().err
 
 
 def test_latents_between_two_numbers_of_the_networks_precision(models: Path) -> None:

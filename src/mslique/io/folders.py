@@ -29,7 +29,8 @@ def make_folder(folder: str | Path) -> None:
 def filled(folder: str | Path) -> Iterator[Path]:
     """Give a hidden folder to write to; when the block ends, its files are moved to ``folder``, which is made.
 
-    After an error nothing has changed in ``folder``.
+    After an error nothing has changed in ``folder``. Files have the usual permissions: safetensors keeps its own from
+    all other users.
 
     Raises:
         UserError: the file system refuses.
@@ -38,9 +39,14 @@ def filled(folder: str | Path) -> Iterator[Path]:
     try:
         with TemporaryDirectory(prefix=".", dir=folder) as hidden:
             yield Path(hidden)
+            usual = Path(hidden) / ".usual"
+            usual.touch()
+            permissions = usual.stat().st_mode & 0o777
+            usual.unlink()
             for file in sorted(path for path in Path(hidden).rglob("*") if path.is_file()):
                 target = Path(folder) / file.relative_to(hidden)
                 target.parent.mkdir(parents=True, exist_ok=True)
+                file.chmod(permissions)
                 os.replace(file, target)
     except (OSError, SafetensorError) as reason:
         raise UserError(

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from mslique import UserError
 from mslique.io.folders import filled
@@ -46,3 +48,10 @@ def test_a_file_in_the_way_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="is a file: give a folder"):
         write(tmp_path / "file", "one")
+
+
+def test_weights_have_the_permissions_of_other_files(tmp_path: Path) -> None:
+    with filled(tmp_path / "model") as folder:
+        save_file({"a": torch.ones(1)}, folder / "model.safetensors")
+    (tmp_path / "other").touch()
+    assert (tmp_path / "model" / "model.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
