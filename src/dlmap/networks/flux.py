@@ -59,7 +59,7 @@ class Flux(Network):
             pooled_projections=condition["pooled_projections"],
             encoder_hidden_states=text,
             txt_ids=text.new_zeros(text.shape[1], 3),
-            img_ids=places.to(x),
+            img_ids=places.to(x.device),  # in float32: bf16 has no 257
         ).sample
         return F.pixel_shuffle(out.mT.unflatten(2, (rows, columns)), self.cell)
 

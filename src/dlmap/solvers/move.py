@@ -2,9 +2,9 @@
 
 A move changes one sequence of the pair by an amount that the other one decides,
 
-    moved <- own * moved + other * other sequence + noise * eps(other sequence, i),
+    moved <- own * moved + other * other sequence + noise * u(other sequence, i),
 
-so that it can be undone whatever eps is.
+so that it can be undone whatever u is: the network's noise, or the velocity of a flow (:mod:`dlmap.schedule.grid`).
 """
 
 from collections.abc import Sequence

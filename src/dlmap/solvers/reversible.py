@@ -17,10 +17,10 @@ from torch import Tensor
 from .move import Move
 
 Denoise = Callable[[Tensor, int], Tensor]
-"""(latents (B, C, h, w), grid index i) -> noise prediction eps of the same shape and dtype."""
+"""(latents (B, C, h, w), grid index i) -> prediction u, noise or velocity, of the same shape and dtype."""
 
 Pullback = Callable[[Tensor, int, Tensor], tuple[Tensor, Tensor]]
-"""(latents, i, cotangent) -> eps(latents, i), and the product of the cotangent with its Jacobian, as the cotangent."""
+"""(latents, i, cotangent) -> u(latents, i), and the product of the cotangent with its Jacobian, as the cotangent."""
 
 
 def invert(latents: Tensor, moves: Sequence[Move], denoise: Denoise) -> Tensor:
