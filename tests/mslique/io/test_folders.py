@@ -1,6 +1,7 @@
 import resource
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,16 @@ from mslique import UserError
 from mslique.io.folders import filled
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """No file may have more than 1,000 bytes: like a disk that is full."""
+    """No file may have more than 1,000 bytes: like a disk that is full. Not a fixture: pytest's report has more."""
     limits, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, ignored)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
 
 
 def write(folder: Path, text: str) -> None:
@@ -37,9 +40,9 @@ def test_files_replace_those_of_before_and_others_stay(tmp_path: Path) -> None:
     assert (tmp_path / "new" / "below" / "b.txt").read_text() == "two"
 
 
-def test_after_an_error_the_folder_is_as_it_was(tmp_path: Path, small_files: None) -> None:
+def test_after_an_error_the_folder_is_as_it_was(tmp_path: Path) -> None:
     write(tmp_path, "one")
-    with pytest.raises(UserError, match="cannot be written .*File too large.*free space"):
+    with small_files(), pytest.raises(UserError, match="cannot be written .*File too large.*free space"):
         write(tmp_path, "x" * 2000)
     assert (tmp_path / "a.txt").read_text() == "one" and len(list(tmp_path.iterdir())) == 2
 
