@@ -19,18 +19,19 @@ CPU_MESSAGES = ("not enough memory", "can't allocate memory")
 
 
 def kept_bytes(denoise: Denoise, weights: nn.Module, latents: Tensor, i: int) -> int:
-    """What autograd keeps of one call ``denoise(latents, i)``, in bytes. Each storage counts once; the meta device will do.
+    """What autograd keeps of one call ``denoise(latents, i)``, in bytes. Each storage counts once.
+
+    On the meta device this needs neither memory nor time.
 
     Args:
         weights: a module whose parameters do not count, since they are in memory anyway.
     """
     seen: set[torch.UntypedStorage] = set()  # held, so that no storage comes twice
 
-    def pack(tensor: Tensor) -> Tensor:
+    def pack(tensor: Tensor) -> None:  # a result that the graph held would hold the graph, and stay for ever
         seen.add(tensor.untyped_storage())
-        return tensor
 
-    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda nothing: nothing):
         denoise(latents.detach().requires_grad_(), i)
     known = {parameter.untyped_storage() for parameter in weights.parameters()}
     return sum(storage.nbytes() for storage in seen - known)

@@ -1,7 +1,9 @@
+import gc
 import os
 import platform
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import psutil
@@ -19,6 +21,19 @@ def test_what_a_layer_keeps_is_counted_without_its_weights() -> None:
     assert kept_bytes(lambda x, _: layer(x), layer, x, 1) == 4 * (2 * 3 * 10 * 10 + 2 * 5 * 8 * 8)
     square = kept_bytes(lambda x, _: (x * x).square(), layer, x, 1)
     assert square == 2 * 4 * x.numel()  # x once, though it is used twice, and x * x
+
+
+def test_counting_leaves_nothing_in_memory() -> None:
+    layer, x, given = nn.Sigmoid(), torch.rand(2, 3), []
+
+    def call(x: torch.Tensor, _: int) -> torch.Tensor:
+        result = layer(x)  # kept by the step that made it
+        given.append(weakref.ref(result))
+        return result
+
+    assert kept_bytes(call, layer, x, 1) == 4 * x.numel()
+    gc.collect()
+    assert given[0]() is None
 
 
 PEAKS = """
