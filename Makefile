@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow lint docs
+.PHONY: demo test test-slow lint docs gpu
 
 demo: $(READY)  ## enhance photographs that ship with scikit-image; pictures and table go to demo/
 	$(BIN)/python benchmarks/demo.py demo
@@ -21,6 +21,10 @@ lint: $(READY)
 
 docs: $(READY)  ## the pages of docs/ as a site, in site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+gpu:  ## all that waits for a GPU, in 12 minutes; runs/gpu gets the results. Nothing is installed
+	$(or $(wildcard $(BIN)/python),$(PYTHON)) benchmarks/gpu.py run runs/gpu
+	$(or $(wildcard $(BIN)/python),$(PYTHON)) benchmarks/gpu.py table runs/gpu
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

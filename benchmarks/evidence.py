@@ -122,7 +122,7 @@ class Recorder(nn.Module):
     def forward(self, images: Tensor, reference: Tensor) -> Terms:
         terms: Terms = self.objective(images, reference)
         quality, value = (column.detach().view(self.count, -1) for column in (terms.quality, terms.value))
-        best, rows = value.argmax(dim=1), torch.arange(self.count)
+        best, rows = value.argmax(dim=1), torch.arange(self.count, device=value.device)
         chosen = images.detach().view(self.count, -1, *images.shape[1:])[rows, best]
         self.seen.append((chosen, quality[rows, best], value[rows, best]))
         return terms
@@ -134,14 +134,14 @@ def traced(images: Tensor, prior: DiffusionPrior | None, objective: MAPObjective
     enhance(images, prior, recorder, replace(ascent, target=1e9))  # `Trace.final` stops at the target instead
     pictures, quality, value = (torch.stack(column, dim=1) for column in zip(*recorder.seen, strict=True))
     drift = 255 * (pictures - images[:, None]).square().flatten(2).mean(dim=2).sqrt()
-    return [Trace(*row) for row in zip(pictures, quality, value, drift, strict=True)]
+    return [Trace(*row) for row in zip(*(part.cpu() for part in (pictures, quality, value, drift)), strict=True)]
 
 
 def ascended(images: Tensor, model: MAPEnhancer) -> list[Result]:
     """Of every image (B, 3, H, W) what the model makes of it."""
     results = enhance(images, model.prior, model.objective, model.stages)
     best = [max(range(len(r.objective)), key=r.objective.__getitem__) for r in results]
-    drift = 255 * (torch.stack([r.image for r in results]) - images).square().flatten(1).mean(dim=1).sqrt()
+    drift = 255 * (torch.stack([r.image for r in results]) - images.cpu()).square().flatten(1).mean(dim=1).sqrt()
     return [
         Result(r.image, r.quality[k], d, r.iterations) for r, k, d in zip(results, best, drift.tolist(), strict=True)
     ]
@@ -174,9 +174,9 @@ class Evidence:
     """
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self.output, self.models = options.output, {}
+        self.output, self.device, self.models = options.output, torch.device(options.device), {}
         for config in options.configs:
-            model = load(config)
+            model = load(config).to(self.device)
             kinds = {"bands": "bands", "latent": f"latent MAP, {SOLVERS[type(model.prior.solver).__name__]}"}
             name = ", then ".join(kinds[stage.domain] for stage in model.stages)
             self.models[name if name not in self.models else f"{name} ({config.stem})"] = model
@@ -200,7 +200,7 @@ class Evidence:
         inputs = [one for one in inputs if not self._done(one)]
         if not inputs:
             return
-        images = torch.stack([one.image for one in inputs])
+        images = torch.stack([one.image for one in inputs]).to(self.device)
         traces = {name: self._pixel(images, faithful) for name, faithful in ON_PIXELS.items()}
         latent, seconds = {}, {}
         for name, model in self.models.items():
@@ -254,7 +254,7 @@ class Evidence:
         if variant == "final":
             save_png(picture[0], self.output / "images" / method / one.group / f"{one.photo}.png")
         row: dict[str, Any] = {"group": one.group, "photo": one.photo, "method": method, "variant": variant}
-        row["quality"] = self.objective.quality(picture).item()
+        row["quality"] = self.objective.quality(picture.to(self.device)).item()
         row["drift"] = 255 * (picture[0] - one.image).square().mean().sqrt().item()
         row["colour"] = color_shift(picture[0], one.image)
         return row | scores(picture[0], one.clean, self.judges, self.distances)
@@ -339,6 +339,7 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(name, type=Path)
     parser.add_argument("--configs", type=Path, nargs="+", default=[Path(name) for name in CONFIGS])
     parser.add_argument("--witness", default="data/mslique-witness")
+    parser.add_argument("--device", default="cpu", help="of the ascents; the judges stay on the CPU")
     parser.add_argument("--limit", type=int, help="use only the first photographs of KODAK24 and of REAL")
     parser.add_argument(
         "--part",
