@@ -19,13 +19,13 @@ def test_parameters_are_as_published(name: str) -> None:
     assert f"{found:.{len(digits)}f}" == family.published
 
 
-@pytest.mark.parametrize("name", ["CLIP-L", "OpenCLIP-bigG", "T5-XXL encoder"])
-def test_text_encoders_are_as_published(name: str) -> None:
+@pytest.mark.parametrize(
+    "name, published", [("CLIP-L", "0.123"), ("OpenCLIP-bigG", "0.695"), ("T5-XXL encoder", "4.76")]
+)
+def test_parameters_of_text_encoders_are_as_published(name: str, published: str) -> None:
     with sizes.META:
-        found = sizes.parameters(sizes.OTHERS[name]()) / 1e6
-    assert (
-        round(found, -1 if found > 1000 else 0) == {"CLIP-L": 123, "OpenCLIP-bigG": 695, "T5-XXL encoder": 4760}[name]
-    )
+        found = sizes.parameters(sizes.OTHERS[name]()) / 1e9
+    assert f"{found:.{len(published) - 2}f}" == published
 
 
 @pytest.mark.parametrize("precision", sizes.PRECISIONS)
