@@ -24,7 +24,6 @@ docs: $(READY)  ## the pages of docs/ as a site, in site/; a broken link is an e
 
 gpu:  ## all that waits for a GPU, in 12 minutes; runs/gpu gets the results. Nothing is installed
 	$(or $(wildcard $(BIN)/python),$(PYTHON)) benchmarks/gpu.py run runs/gpu
-	$(or $(wildcard $(BIN)/python),$(PYTHON)) benchmarks/gpu.py table runs/gpu
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

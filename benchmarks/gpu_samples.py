@@ -33,7 +33,7 @@ from mslique.io.folders import filled
 CROP, VERSIONS, SECOND_ORDER = 96, 4, 0.3
 SQUARES = {"kodak24": (256, 6), "real": (192, 3), "training": (256, None)}
 """Side, and the largest number, of the squares of each folder."""
-SHARES = {"kodak24": 0.06, "real": 0.02, "training": 0.32, "crops": 0.53, "held_out": 0.05}
+SHARES = {"kodak24": 0.06, "real": 0.03, "training": 0.31, "crops": 0.53, "held_out": 0.05}
 """Of the file. "crops" are to train the quality model on, "held_out" to validate it."""
 
 

@@ -17,7 +17,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -138,12 +138,22 @@ def seconds(function: Callable[[], object]) -> float:
     return now() - start
 
 
+class Enough(Exception):
+    """All is measured."""
+
+
 def evaluations(images: Tensor, prior: DiffusionPrior, objective: MAPObjective, count: int = 2) -> list[float]:
-    """Seconds from the start of ``enhance`` to each evaluation. The first inverts; ``count`` more have a gradient."""
+    """Seconds from the start of ``enhance`` to each evaluation: the first, which inverts, and ``count`` more."""
     start, times = now(), []
-    ascent = Ascent(iterations=count + 1, step_size=1.0, target=1e9)
-    enhance(images, prior, objective, ascent, progress=lambda *_: times.append(now() - start))
-    return times[:-1]  # the last evaluation has no gradient
+
+    def progress(step: int, _: list[float]) -> None:
+        times.append(now() - start)
+        if step == count:  # what follows would not be measured, since the last evaluation has no gradient
+            raise Enough
+
+    with suppress(Enough):
+        enhance(images, prior, objective, Ascent(iterations=count + 1, step_size=1.0, target=1e9), progress)
+    return times
 
 
 def iterations(images: Tensor, prior: DiffusionPrior, objective: MAPObjective, count: int = 2) -> float:

@@ -2,6 +2,9 @@ import sys
 
 import iteration
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from toys import prior
 
 
 def lines(options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
@@ -10,6 +13,15 @@ def lines(options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     iteration.main()
     rows = [line.strip("|").split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     return [[cell.strip() for cell in row] for row in rows[1:]]
+
+
+def test_operations_are_those_of_all_calls_forward_and_back() -> None:
+    """Of convolutions and matrices with frozen weights, a product with the Jacobian takes what the call takes."""
+    one, latents = prior(), torch.rand(2, 3, 16, 16, dtype=torch.float64)
+    with torch.no_grad(), FlopCounterMode(display=False) as forward:
+        one.denoiser(latents, 1)
+    found = iteration.operations(one, latents)
+    assert found == pytest.approx(2 * iteration.calls(one) * forward.get_total_flops(), rel=0.02) and found > 0
 
 
 @pytest.mark.slow
