@@ -105,7 +105,8 @@ class PriorOptions:
         spacing: "leading", "trailing" or "linspace"; None keeps the scheduler's own.
         strength: in (0, 1], the part of the steps that an inversion goes, from the data; at least one.
         tile: side in pixels, rounded up to a multiple of the prior's ``multiple``. Larger images are cut into
-            overlapping tiles for the network and the codec. None: never.
+            overlapping tiles for the network and the codec. None: never. For the codec they have at most 512 pixels,
+            because its decoder in float32 keeps far more of a tile than a network does.
         gradient: "checkpoint" computes every network call again in the backward pass, in memory that does not depend
             on the number of steps; "full" keeps all activations instead, a call costs a third less then; "auto" keeps
             those of as many calls as half of the free memory holds. The gradients are equal to rounding.

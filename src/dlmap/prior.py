@@ -117,8 +117,8 @@ class DiffusionPrior(nn.Module):
         if not smallest <= (math.inf if tile is None else tile) <= largest:
             raise UserError(f"tile must be from {smallest} to {largest} pixels for this prior, got {tile}")
         self.tile = None if tile is None else -(-tile // self.multiple) * self.multiple
-        for part, unit in ((self.denoiser, self.multiple), (self.codec, self.codec.factor)):
-            part.tile = None if self.tile is None else self.tile // unit
+        self.denoiser.tile = None if self.tile is None else self.tile // self.multiple
+        self.codec.tile = None if self.tile is None else min(self.tile, TILE) // self.codec.factor
 
     def encode(self, images: Tensor) -> Tensor:
         """The codec alone: (B, 3, H, W) in [0, 1], sides multiples of ``multiple`` -> latents (B, C, h, w)."""

@@ -126,6 +126,8 @@ def test_tiles_shrink_to_the_smallest_and_no_further() -> None:
         sides.append((model.tile, model.denoiser.tile, model.codec.tile))
     assert sides[0] == (512, 128, 512) and sides[1] == (256, 64, 256)
     assert sides[-1] == (16, 4, 16) and not model.shrink_tiles()
+    wide = prior(tile=1024)
+    assert (wide.tile, wide.denoiser.tile, wide.codec.tile) == (1024, 256, 512)
     with pytest.raises(UserError, match="tile must be from 16 to inf pixels for this prior, got 8"):
         prior(tile=8)
 
