@@ -112,7 +112,7 @@ class PriorOptions:
             those of as many calls as half of the free memory holds. The gradients are equal to rounding.
         compile: whether ``torch.compile`` makes faster code for the network, which takes minutes for every new size.
         offload: whether the network's weights stay in main memory, and visit the GPU layer by layer (accelerate): for
-            networks that are larger than it.
+            networks that are larger than it. ``gradient`` is "checkpoint" then.
 
     Raises:
         UserError: ``coupling`` or ``gradient`` is none of the above, or ``compile`` and ``offload`` come together. The

@@ -53,7 +53,8 @@ class DiffusionPrior(nn.Module):
         condition: Condition | None = None,
     ) -> None:
         super().__init__()
-        self.codec, self.gradient, self.coupling = codec, options.gradient, getattr(torch, options.coupling)
+        self.codec, self.coupling = codec, getattr(torch, options.coupling)
+        self.gradient = "checkpoint" if options.offload else options.gradient
         self._bytes_a_call: dict[tuple[torch.Size, torch.device], int] = {}
         known = make_network(network, codec.factor)
         patch = patch_size(*known.channels, None if isinstance(codec, Identity) else codec.channels)

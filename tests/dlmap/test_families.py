@@ -226,6 +226,7 @@ def test_weights_that_stay_in_main_memory_give_the_same(name: str, models: Path)
         final = model.sample(noise)
         found += [final.detach(), *torch.autograd.grad((weight * final).sum(), noise)]
     torch.testing.assert_close(found[2:], found[:2], rtol=1e-6, atol=1e-6)
+    assert away.gradient == "checkpoint"  # of what blocks keep that are computed again, "auto" would see nothing
     assert all(parameter.is_meta for parameter in away.denoiser.network.model.parameters())
     assert not any(parameter.is_meta for parameter in plain.parameters())
 
