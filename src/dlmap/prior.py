@@ -55,7 +55,7 @@ class DiffusionPrior(nn.Module):
         super().__init__()
         self.codec, self.coupling = codec, getattr(torch, options.coupling)
         self.gradient = "checkpoint" if options.offload else options.gradient
-        self._bytes_a_call: dict[tuple[torch.Size, torch.device], int] = {}
+        self._bytes_a_call: dict[Any, int] = {}
         known = make_network(network, codec.factor)
         patch = patch_size(*known.channels, None if isinstance(codec, Identity) else codec.channels)
         self.multiple = codec.factor * patch * known.cell
@@ -88,7 +88,7 @@ class DiffusionPrior(nn.Module):
             path: folder, name of a prior that ships (``data/ldm-tiny``), or hub id.
             prompt: for a conditional model; by default the empty one.
             negative_prompt: what guidance leads away from.
-            guidance_scale: of classifier-free guidance, with two network calls; FLUX takes it as an input of one.
+            guidance_scale: of classifier-free guidance, with two network calls; an input of one for FLUX.
             embeddings: a file of ``dlmap embed``, in place of a prompt, a negative prompt and a guidance scale.
             options: those of :class:`PriorOptions`, by name.
 
@@ -159,11 +159,10 @@ class DiffusionPrior(nn.Module):
         calls = sum(move.index is not None for move in self.solver.moves)
         if self.gradient != "auto" or not (noise.requires_grad and torch.is_grad_enabled()):
             return calls if self.gradient == "full" else 0
-        key = (noise.shape, noise.device)
+        key = noise.shape, noise.device
         if key not in self._bytes_a_call:
             self._bytes_a_call[key] = kept_bytes(self.denoiser, self.denoiser, noise[:, 0], 1)
-        budget = SHARE * free_bytes(noise.device)
-        return min(calls, int(budget / max(OVERHEAD * self._bytes_a_call[key], 1)))
+        return min(calls, int(SHARE * free_bytes(noise.device) / max(OVERHEAD * self._bytes_a_call[key], 1)))
 
     def denoise(self, images: Tensor, level: float) -> Tensor:
         """The prior's posterior mean of images in which it takes ``level`` for noise, in one network call.
@@ -191,10 +190,10 @@ class DiffusionPrior(nn.Module):
             clean = clean + padded - self.decode(latents)
         return clean[..., :height, :width].clamp(0, 1)
 
+    @torch.no_grad()
     def invert(self, images: Tensor) -> Tensor:
         """f^-1: images (B, 3, H, W) in [0, 1] -> the solver's noise state (B, 2, C, h, w)."""
-        with torch.no_grad():
-            return self.invert_latents(self.encode(images))
+        return self.invert_latents(self.encode(images))
 
     def generate(self, noise: Tensor) -> Tensor:
         """f: noise state (B, 2, C, h, w) -> images (B, 3, H, W) in [0, 1]; differentiable."""
