@@ -102,7 +102,7 @@ def row(options: argparse.Namespace, prior: Any, objective: Any, solver: str, ba
     warm_up = iteration.seconds(lambda: iteration.floor(prior, latents))
     parts = iteration.floor(prior, latents)
     floor = iteration.calls(prior) * (2 * parts["forward"] + parts["vjp"])
-    count = FEW if floor < FEW else 1
+    count = FEW if floor < FEW and not options.small else 1
     if gpu:
         torch.cuda.reset_peak_memory_stats()
     else:
@@ -187,13 +187,13 @@ def evidence(options: argparse.Namespace) -> int:
     command += [f"--device={options.device}"]
     one_group = ["--quick", "--part", "1", "5", "--configs=configs/dlmap/tiny.yaml"]
     command += one_group if options.small else ["--limit=2"]
-    environment = os.environ | {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // parts))}
     if parts > 1:
+        environment = os.environ | {"OMP_NUM_THREADS": "2"}
         shared = [[*command, "--part", str(k), str(parts)] for k in range(1, parts + 1)]
         running = [subprocess.Popen(one, stdout=sys.stderr, env=environment) for one in shared]
         for process in running:
             process.wait()
-    subprocess.run(command, stdout=sys.stderr, env=environment, check=True)  # what is done is not done again
+    subprocess.run(command, stdout=sys.stderr, check=True)  # what is done is not done again
     say(**changes(options.output / "evidence"))
     return 0
 

@@ -201,17 +201,14 @@ def test_the_rehearsal_of_all_steps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process keeps its own
     samples, output = tmp_path / "samples.npz", tmp_path / "out"
     prepared = ["prepare", *photographs(tmp_path), f"--output={samples}", "--megabytes=3", "--crops=4"]
     assert gpu.main(prepared) == 0
     command = ["run", str(output), "--device=cpu", "--small", f"--samples={samples}", "--minutes=60"]
     for step in gpu.STEPS:
         command += ["--limit", step.name, "1" if step.name == "sd15 compiled" else "600"]
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        assert gpu.main(command) == 1
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    assert gpu.main(command) == 1
     wanted = [(step.name, "limit" if step.name == "sd15 compiled" else "done") for step in gpu.STEPS]
     assert ends(output) == wanted, {path.name: path.read_text()[-2000:] for path in (output / "logs").iterdir()}
     figures: list[dict[str, Any]] = [line["figures"] for line in gpu.results(output) if "figures" in line]
@@ -221,12 +218,13 @@ def test_the_rehearsal_of_all_steps(
     assert all(one["image"] > 0 and one["tflops"] > 0 and one["floor"] > 0 and one["peak_gb"] > 0 for one in speed)
     trainings = [one for one in figures if "metric" in one]
     assert [(one["metric"], one["steps"]) for one in trainings] == [("val/v_loss", 2), ("val_srcc", 2)]
-    assert all(one["before"] != one["after"] for one in trainings)
+    assert trainings[0]["before"] != trainings[0]["after"] and -1 <= trainings[1]["after"] <= 1  # four crops: a rank
+    assert (output / "quality/checkpoints/last.ckpt").is_file()
     assert figures[-1]["changes"].keys() >= {"bands", "BM3D"}
     capsys.readouterr()
     assert gpu.main(["table", str(output)]) == 0
     tables = capsys.readouterr().out
     assert "| sdxl | 64, 2 |  | obelm | 2 |" in tables and "| sd15 compiled | limit |" in tables
     lines = len(gpu.results(output))
-    assert gpu.main([*command, "--limit", "sd15 compiled", "0"]) == 1  # all others are done
-    assert len(gpu.results(output)) == lines
+    assert gpu.main(command) == 1
+    assert [line["step"] for line in gpu.results(output)[lines:]] == ["sd15 compiled"]  # all others are done
