@@ -99,7 +99,13 @@ def row(options: argparse.Namespace, prior: Any, objective: Any, solver: str, ba
         latents = prior.encode(images).to(prior.coupling)
     with torch.compiler.set_stance("force_eager"):
         operations = batch * iteration.operations(prior, latents[:1])
-    warm_up = iteration.seconds(lambda: iteration.floor(prior, latents))
+
+    def begin() -> None:
+        iteration.floor(prior, latents)
+        if options.compile:  # an ascent needs compiled code that the floor does not
+            iteration.evaluations(images, prior, objective, 1)
+
+    warm_up = iteration.seconds(begin)
     parts = iteration.floor(prior, latents)
     floor = iteration.calls(prior) * (2 * parts["forward"] + parts["vjp"])
     count = FEW if floor < FEW and not options.small else 1
