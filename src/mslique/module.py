@@ -96,6 +96,7 @@ class QualityModule(LightningModule):
             nan_strategy="disable"
         )  # rows of score, label, dataset, image; gathered from all processes
         self.started = time.monotonic()
+        self.earlier = 0.0  # seconds of training before the checkpoint that it went on from
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] to scores (B,)."""
@@ -139,9 +140,12 @@ class QualityModule(LightningModule):
             "config": self.model._hub_mixin_config,
             "metrics": metrics,
             "data": self._of_data("record"),
-            "seconds": time.monotonic() - self.started,
+            "seconds": self.earlier + time.monotonic() - self.started,
             "seed": os.environ.get("PL_GLOBAL_SEED", "not set"),  # where Lightning's seed_everything keeps it
         }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.earlier = checkpoint.get(RECORD, {}).get("seconds", 0.0)
 
     def configure_optimizers(self) -> Any:
         parameters = [p for p in self.parameters() if p.requires_grad]

@@ -2,8 +2,11 @@
 
 import errno
 import re
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from .io.errors import UserError
@@ -20,7 +23,8 @@ def sentence(function: Callable[..., Any], *args: Any) -> int:
     """Call ``function``; returns the exit status: 0, or 1 after a UserError or a refusal of the file system, shown as
     one sentence."""
     try:
-        function(*args)
+        with _ctrl_c_again():
+            function(*args)
     except OSError as error:
         if error.errno not in WAYS_OUT:
             raise
@@ -41,6 +45,25 @@ def user_error(error: BaseException | None) -> UserError | None:
     while error is not None and not isinstance(error, UserError):
         error = error.__cause__
     return error
+
+
+@contextmanager
+def _ctrl_c_again() -> Iterator[None]:
+    """Python ignores a Ctrl-C that comes while an object is deleted, such as a data loader with its processes: then it
+    comes again a little later."""
+    before, main = sys.unraisablehook, threading.main_thread().ident
+
+    def hook(ignored: Any) -> None:
+        if isinstance(ignored.exc_value, KeyboardInterrupt):
+            threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)).start()
+        else:
+            before(ignored)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _message(mistake: UserError) -> str:

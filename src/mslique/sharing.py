@@ -12,6 +12,12 @@ from .model import MSLIQE
 RECORD = "mslique_record"
 PREFIX = "model."
 UNKNOWN = "Not recorded."
+OUR_MODELS = (
+    "No model that comes with mslique was trained on people's scores. The training on them"
+    " (configs/mslique/liqe_mix.yaml) was tried on placeholders only. So nothing but the figures below tells how well"
+    " this model agrees with people, and only where their labels are people's scores."
+)
+"""For the card."""
 TINY = str(SHIPPED / "data" / "mslique-tiny")
 """The quality model that ships."""
 
@@ -127,6 +133,8 @@ The loss is the pairwise fidelity loss; the configuration of the model is in con
 ## Training data
 
 {_data(record.get("data")) if data is None else data.strip()}
+
+{OUR_MODELS}
 
 ## Licence
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from placeholders import write_iqa_database
 from skimage import data
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
@@ -92,34 +93,9 @@ def photo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-LIQE_LAYOUT = {  # folder, stem, path of image k of level v (1 the mildest), and score of a quality in [0, 1]
-    "live": ("databaserelease2", "live", "jp2k/img{k}_{v}.bmp", lambda q: 110 * q),
-    "csiq": ("CSIQ", "csiq", "dst_imgs/blur/photo{k}.BLUR.{v}.png", lambda q: q),
-    "bid": ("BID", "bid", "ImageDatabase/DatabaseImage{k}{v}.JPG", lambda q: 5 * q),
-    "clive": ("ChallengeDB_release", "clive", "Images/{k}{v}.bmp", lambda q: 100 * q),
-    "koniq": ("koniq-10k", "koniq10k", "1024x768/{k}{v}.jpg", lambda q: 1 + 4 * q),
-    "kadid": ("kadid10k", "kadid10k", "images/I{k}_01_0{v}.png", lambda q: 1 + 4 * q),
-}
-
-
 @pytest.fixture(scope="session")
 def iqa_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six datasets in LIQE's layout with split 1: small images that darken as their score falls, on the spot."""
     root = tmp_path_factory.mktemp("IQA_Database")
-    rng = np.random.default_rng(0)
-    for folder, stem, pattern, score in LIQE_LAYOUT.values():
-        manifests = root / folder / "splits2" / "1"
-        manifests.mkdir(parents=True)
-        for part, photos in (("train", (1, 2, 3)), ("val", (4, 5)), ("test", (6, 7))):
-            lines = []
-            for k in photos:
-                for v in (1, 2, 3):
-                    quality = 1 - v / 4 + 0.01 * k
-                    path = pattern.format(k=k, v=v)
-                    file = root / folder / path
-                    file.parent.mkdir(parents=True, exist_ok=True)
-                    size = (int(rng.integers(40, 60)), int(rng.integers(40, 60)), 3)
-                    Image.fromarray((255 * quality * rng.random(size)).astype(np.uint8)).save(file)
-                    lines.append(f"{path}\t{score(quality):.4f}\tgaussian blur\tanimal\tinvalid\tinvalid\n")
-            (manifests / f"{stem}_{part}_clip.txt").write_text("".join(lines))
+    write_iqa_database(root)
     return root

@@ -3,6 +3,8 @@ import json
 import os
 import re
 import signal
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,23 @@ def test_a_refusal_of_the_file_system_is_a_sentence(number: int, capsys: pytest.
 
     assert sentence(write) == 1
     assert capsys.readouterr().err.startswith(f"error: a.csv cannot be written ({os.strerror(number)}): ")
+
+
+def test_ctrl_c_is_not_lost_while_an_object_is_deleted(capsys: pytest.CaptureFixture[str]) -> None:
+    """Such as a data loader, whose __del__ waits for its processes; Python ignores exceptions in it."""
+
+    class Slow:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def work() -> None:
+        Slow()
+        time.sleep(10)
+
+    before = sys.unraisablehook
+    with pytest.raises(KeyboardInterrupt):
+        sentence(work)
+    assert sys.unraisablehook == before and not capsys.readouterr().err
 
 
 def tiny(folder: Path, output: Path, backbone: str, *more: str) -> list[str]:

@@ -13,6 +13,7 @@ from mslique.data.batch import Batch, Sample, batch_of_images
 from mslique.data.synthetic_datamodule import DegradedPhotos
 from mslique.lightning_cli import run
 from mslique.module import QualityModule
+from mslique.sharing import RECORD
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "mslique"
 QUIET: dict[str, Any] = {
@@ -162,6 +163,22 @@ def test_a_model_that_gives_no_numbers_stops(config: dict[str, Any], tmp_path: P
         learner.model.clip.text_projection.fill_(float("nan"))
     with pytest.raises(UserError, match="4 of 4 scores of test are not finite"):
         Trainer(default_root_dir=tmp_path, **QUIET).test(learner, loader(brightness(4), 2))
+
+
+def test_the_recorded_time_includes_that_before_an_interruption(config: dict[str, Any], tmp_path: Path) -> None:
+    data = loader(brightness(4), 2)
+
+    def fitted(epochs: int, start: Path | None) -> dict[str, Any]:
+        trainer = Trainer(max_epochs=epochs, default_root_dir=tmp_path, enable_checkpointing=False, **QUIET)
+        trainer.fit(module(config), data, ckpt_path=start, weights_only=True)
+        trainer.save_checkpoint(tmp_path / "end.ckpt")
+        return torch.load(tmp_path / "end.ckpt", weights_only=True)
+
+    first = fitted(1, None)
+    assert 0 < first[RECORD]["seconds"] < 600
+    first[RECORD]["seconds"] = 7200.0
+    torch.save(first, tmp_path / "start.ckpt")
+    assert 7200 < fitted(2, tmp_path / "start.ckpt")[RECORD]["seconds"] < 7800
 
 
 def test_exactly_one_starting_point_is_needed(config: dict[str, Any]) -> None:
