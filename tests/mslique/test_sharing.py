@@ -41,7 +41,8 @@ def test_the_card_tells_data_command_seed_and_correlations(
 ) -> None:
     export_checkpoint(checkpoint, tmp_path, command="lightning fit PHOTOS", data="Four cats.", measured="SRCC 0.9")
     card = (tmp_path / "README.md").read_text()
-    for expected in ("lightning fit PHOTOS", "Four cats.", "SRCC 0.9", "Seed 11", "1 epochs", "| val | SRCC | PLCC |"):
+    said = ("Seed 11", "1 epochs", "| val | SRCC | PLCC |", "mslique was trained on people's scores")
+    for expected in ("lightning fit PHOTOS", "Four cats.", "SRCC 0.9", *said):
         assert expected in card
     assert str(photo_folder) not in card and "library_name: mslique" in card.split("---")[1]
 
