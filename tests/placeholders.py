@@ -40,7 +40,7 @@ def write_iqa_database(
             for v in range(1, levels + 1):
                 path, quality = _path(name, k, v, levels), 1 - v / (levels + 1) + 0.01 * k
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
-                _image(k, quality, rng.integers(*sides, 2), rng).save(folder / path, quality=95)
+                _image(k, quality, rng.integers(*sides, 2).tolist(), rng).save(folder / path, quality=95)
                 rows[k].append(f"{path}\t{score(quality)}\tgaussian blur\tanimal\tinvalid\tinvalid\n")
         for split in splits:
             order = iter(np.random.default_rng(split).permutation(len(SCENES)))
@@ -63,5 +63,5 @@ def _image(k: int, quality: float, sides: Sequence[int], rng: np.random.Generato
     photo = getattr(data, SCENES[k])()
     top, left = (int(rng.integers(0, side - 128)) for side in photo.shape[:2])
     crop = ImageOps.equalize(Image.fromarray(photo[top : top + 128, left : left + 128]))
-    small = crop.resize((int(sides[0]), int(sides[1]))).filter(ImageFilter.GaussianBlur(2 * (1 - quality)))
+    small = crop.resize((sides[0], sides[1])).filter(ImageFilter.GaussianBlur(2 * (1 - quality)))
     return small.point(lambda value: value * quality**2)
