@@ -91,7 +91,7 @@ def test_steps_are_those_of_the_pipeline(name: str, words: dict[str, Any], model
 def test_round_trip(name: str, precision: str, solver: str, models: Path) -> None:
     # here O-BELM amplifies the rounding of float64 to 3e-12, enough to flip the rounding of a float32 now and then
     most = 1e-6 if precision == "bf16" or (name, solver) == ("pixart", "obelm") else 1e-10
-    model = load(models / name, precision=precision, solver=solver, num_steps=8, spacing="trailing")
+    model = load(models / name, precision=precision, solver=solver, num_steps=4, spacing="trailing")
     given = latents(4)
     with torch.no_grad():
         back = model.sample(model.invert_latents(given))
@@ -119,7 +119,7 @@ def test_the_posterior_mean_of_a_flow_is_x_minus_s_v(name: str, models: Path) ->
         torch.testing.assert_close(model.denoise(images, level), expected.clamp(0, 1), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "sd3")) for name in FAMILIES])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "flux")) for name in FAMILIES])
 def test_a_photograph_through_the_command(name: str, models: Path, tmp_path: Path) -> None:
     save_quality(str(tmp_path / "quality"))
     save_png(photos(1, 40, 56)[0], tmp_path / "in" / "a.png")
@@ -269,11 +269,11 @@ def test_text_encoders_are_gone_before_the_network_comes(models: Path, monkeypat
 
     def load_network(model: Model) -> Network:
         gc.collect()
-        alive.append(sum(isinstance(thing, PreTrainedModel) for thing in gc.get_objects()))
+        alive.append(sum(issubclass(type(thing), PreTrainedModel) for thing in gc.get_objects()))
         return plain(model)
 
     gc.collect()
-    before, plain = sum(isinstance(thing, PreTrainedModel) for thing in gc.get_objects()), Model.load_network
+    before, plain = sum(issubclass(type(thing), PreTrainedModel) for thing in gc.get_objects()), Model.load_network
     monkeypatch.setattr(Model, "load_network", load_network)
     load(models / "sd3")
     assert alive == [before]

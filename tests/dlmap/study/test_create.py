@@ -101,6 +101,7 @@ def test_three_models_on_three_photographs(
     assert Study.load(made.folder) == made and len(runs) == 6
 
 
+@pytest.mark.slow
 def test_a_study_with_answers_stays_as_it_is(
     folder: Path,
     tmp_path: Path,

@@ -18,7 +18,7 @@ MILD = (*GLOBAL_CHANGES, "chromatic_aberration", "chroma_noise", "texture_compre
 
 
 @pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_the_label_falls_with_the_severity_of_each_degradation(name: str, seed: int, photo: Photo) -> None:
     for image in map(photo, NAMES):
         steps = torch.stack([degrade_by(name, image, s, default_rng(seed), KINDS) for s in (0, 0.25, 0.5, 0.75, 1)])
