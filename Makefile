@@ -8,6 +8,8 @@ READY := $(VENV)/.ready
 demo: $(READY)  ## enhance photographs that ship with scikit-image; pictures and table go to demo/
 	$(BIN)/python benchmarks/demo.py demo
 
+# small networks are quicker with one thread
+test: export OMP_NUM_THREADS := 1
 test: $(READY)  ## the quick tests
 	$(BIN)/python -m pytest -m "not slow"
 

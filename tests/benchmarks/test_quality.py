@@ -60,6 +60,7 @@ def test_a_score_that_knows_the_original_follows_every_severity(clean: Tensor) -
     assert upside_down["all"][0].startswith("0 of") and float(upside_down["jpeg"][1]) < -0.9
 
 
+@pytest.mark.slow
 def test_a_kind_that_is_scored_too_low_is_told(clean: Tensor) -> None:
     def label(images: Tensor) -> Tensor:
         return reference_quality(images, clean)

@@ -81,6 +81,7 @@ def test_fit_writes_a_prior(tmp_path: Path) -> None:
         torch.testing.assert_close(prior.generate(prior.invert(photos())), photos(), rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_training_that_goes_on_in_the_middle_of_an_epoch_ends_with_the_same_prior(tmp_path: Path) -> None:
     """With EMA, as in the configuration that ships; the batches of a step have different noise."""
     average = {"class_path": "lightning.pytorch.callbacks.EMAWeightAveraging"}

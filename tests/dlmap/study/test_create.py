@@ -68,6 +68,7 @@ def study(*arguments: str | Path) -> int:
     return cli.main(["study", "create", *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_three_models_on_three_photographs(
     folder: Path,
     tmp_path: Path,
