@@ -27,10 +27,11 @@ AUTOENCODERS = ("vae", "vqvae")
 class Model:
     """A codec and a scheduler, and the folder that network and text encoders are read from when they are asked for.
 
-    ``outline`` is the network without numbers, as its configuration has it.
+    ``index`` is its model_index.json. ``outline`` is the network without numbers, as its configuration has it.
     """
 
     folder: str
+    index: dict[str, Any]
     outline: Network
     codec: Codec | Identity
     scheduler: SchedulerMixin
@@ -42,8 +43,8 @@ class Model:
         Raises:
             UserError: they are missing, damaged, incomplete or not finite.
         """
-        index = DiffusionPipeline.load_config(self.folder)
-        return make_network(load_part(self.folder, _network_of(index), index, self.dtype), self.codec.factor)
+        part = load_part(self.folder, _network_of(self.index), self.index, self.dtype)
+        return make_network(part, self.codec.factor)
 
 
 def load_model(path: str, dtype: torch.dtype = torch.float32) -> Model:
@@ -71,7 +72,7 @@ def load_model(path: str, dtype: torch.dtype = torch.float32) -> Model:
     vae = next((load_part(folder, name, index) for name in AUTOENCODERS if kind_of(index, name)), None)
     codec = Identity() if vae is None else Codec(vae)
     network = make_network(outline(folder, name, index), codec.factor)
-    return Model(folder, network, codec, load_part(folder, "scheduler", index), dtype)
+    return Model(folder, index, network, codec, load_part(folder, "scheduler", index), dtype)
 
 
 def load_condition(
@@ -106,7 +107,7 @@ def load_condition(
 
 def _text_pipeline(model: Model, pipeline: type[DiffusionPipeline]) -> Any:
     """The pipeline with its text parts alone."""
-    index = DiffusionPipeline.load_config(model.folder)
+    index = model.index
     expected = inspect.signature(pipeline).parameters
     parts: dict[str, Any] = {name: None for name, option in expected.items() if option.default is option.empty}
     options = {name: value for name, value in index.items() if name in expected and not isinstance(value, list)}

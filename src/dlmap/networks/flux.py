@@ -48,9 +48,10 @@ class Flux(Network):
         )
 
     def predict(self, x: Tensor, timestep: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
-        rows, columns = (side // self.cell for side in x.shape[-2:])
+        grid = [side // self.cell for side in x.shape[-2:]]
         text = condition["encoder_hidden_states"]
-        places = torch.cartesian_prod(torch.zeros(1), torch.arange(float(rows)), torch.arange(float(columns)))
+        # in float32: bf16 has no 257
+        axes = [torch.arange(count, dtype=torch.float32, device=x.device) for count in (1, *grid)]
         guidance = condition.get("guidance")
         out = self.model(
             hidden_states=F.pixel_unshuffle(x, self.cell).flatten(2).mT,
@@ -59,9 +60,9 @@ class Flux(Network):
             pooled_projections=condition["pooled_projections"],
             encoder_hidden_states=text,
             txt_ids=text.new_zeros(text.shape[1], 3),
-            img_ids=places.to(x.device),  # in float32: bf16 has no 257
+            img_ids=torch.cartesian_prod(*axes),
         ).sample
-        return F.pixel_shuffle(out.mT.unflatten(2, (rows, columns)), self.cell)
+        return F.pixel_shuffle(out.mT.unflatten(2, grid), self.cell)
 
     def embed(self, pipe: Any, prompt: str, negative_prompt: str, guidance_scale: float | None) -> Condition:
         if negative_prompt:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import accelerate
+import torch
 from diffusers import DiffusionPipeline
 from torch import Tensor, nn
 from torch.utils.checkpoint import set_checkpoint_early_stop
@@ -99,6 +100,11 @@ class Network(nn.Module, ABC):
         raise UserError(
             f"{type(self.model).__name__} has no text encoder: leave prompt, negative_prompt and guidance_scale out"
         )
+
+
+def rows(prompt: Tensor, negative: Tensor | None) -> Tensor:
+    """The rows of a condition, from what a pipeline gives: it embeds a negative prompt for guidance only."""
+    return prompt if negative is None else torch.cat([negative, prompt])
 
 
 def refuse(model: Any, **known: tuple[Any, ...]) -> None:

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from diffusers import PixArtSigmaPipeline, PixArtTransformer2DModel
 from torch import Tensor
 
 from ..conditioning import Condition
-from .network import Network, refuse, width
+from .network import Network, refuse, rows, width
 
 
 class PixArt(Network):
@@ -39,6 +38,8 @@ class PixArt(Network):
     def embed(self, pipe: Any, prompt: str, negative_prompt: str, guidance_scale: float | None) -> Condition:
         guided = guidance_scale is not None
         given, mask, negative, negative_mask = pipe.encode_prompt(prompt, guided, negative_prompt, device="cpu")
-        if guided:
-            given, mask = torch.cat([negative, given]), torch.cat([negative_mask, mask])
-        return Condition({"encoder_hidden_states": given, "encoder_attention_mask": mask.float()}, guidance_scale)
+        tensors = {
+            "encoder_hidden_states": rows(given, negative),
+            "encoder_attention_mask": rows(mask, negative_mask).float(),
+        }
+        return Condition(tensors, guidance_scale)

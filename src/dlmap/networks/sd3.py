@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from diffusers import SD3Transformer2DModel, StableDiffusion3Pipeline
 from torch import Tensor
 
 from ..conditioning import Condition
-from .network import Network
+from .network import Network, rows
 
 
 class SD3(Network):
@@ -46,6 +45,5 @@ class SD3(Network):
             prompt, None, None, "cpu", do_classifier_free_guidance=guided, negative_prompt=negative_prompt
         )
         (given, negative, pooled, negative_pooled) = found
-        if guided:
-            given, pooled = torch.cat([negative, given]), torch.cat([negative_pooled, pooled])
-        return Condition({"encoder_hidden_states": given, "pooled_projections": pooled}, guidance_scale)
+        tensors = {"encoder_hidden_states": rows(given, negative), "pooled_projections": rows(pooled, negative_pooled)}
+        return Condition(tensors, guidance_scale)

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
 from torch import Tensor
 
 from ..conditioning import Condition
-from .network import refuse, width
+from .network import refuse, rows, width
 from .unet import UNet
 
 SIZES = 6
@@ -38,8 +37,8 @@ class SDXL(UNet):
         return {"encoder_hidden_states": width(self.model, "cross_attention_dim"), "text_embeds": pooled}
 
     def predict(self, x: Tensor, timestep: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
-        height, width = (side * self.factor for side in x.shape[-2:])
-        ids = torch.tensor([height, width, 0, 0, height, width], dtype=x.dtype, device=x.device).repeat(len(x), 1)
+        ids = x.new_zeros(len(x), SIZES)  # filled where it is: a list would be copied to the device at every call
+        ids[:, 0::4], ids[:, 1::4] = (side * self.factor for side in x.shape[-2:])
         added = {"text_embeds": condition["text_embeds"], "time_ids": ids}
         text = condition["encoder_hidden_states"]
         out: Tensor = self.model(x, timestep, encoder_hidden_states=text, added_cond_kwargs=added).sample
@@ -52,6 +51,5 @@ class SDXL(UNet):
             prompt, device="cpu", do_classifier_free_guidance=guided, negative_prompt=negative_prompt or None
         )
         (given, negative, pooled, negative_pooled) = found
-        if guided:
-            given, pooled = torch.cat([negative, given]), torch.cat([negative_pooled, pooled])
-        return Condition({"encoder_hidden_states": given, "text_embeds": pooled}, guidance_scale)
+        tensors = {"encoder_hidden_states": rows(given, negative), "text_embeds": rows(pooled, negative_pooled)}
+        return Condition(tensors, guidance_scale)

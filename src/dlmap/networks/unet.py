@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel, UNet2DModel
 from torch import Tensor
 
 from ..conditioning import Condition
-from .network import Network, refuse, width
+from .network import Network, refuse, rows, width
 
 
 class UNet(Network):
@@ -48,5 +47,4 @@ class StableDiffusion(UNet):
 
     def embed(self, pipe: Any, prompt: str, negative_prompt: str, guidance_scale: float | None) -> Condition:
         given, negative = pipe.encode_prompt(prompt, "cpu", 1, guidance_scale is not None, negative_prompt)
-        rows = given if guidance_scale is None else torch.cat([negative, given])
-        return Condition({"encoder_hidden_states": rows}, guidance_scale)
+        return Condition({"encoder_hidden_states": rows(given, negative)}, guidance_scale)

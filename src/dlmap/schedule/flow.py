@@ -48,23 +48,17 @@ def flow_schedule(scheduler: SchedulerMixin, num_steps: int, spacing: str | None
             raise UserError(f"{type(scheduler).__name__} has {option}, a grid that is not supported: set it to null")
     if config.get("final_sigmas_type") == "sigma_min":
         raise UserError(f"{type(scheduler).__name__} has final_sigmas_type sigma_min: set it to zero for a flow")
-    s = [_shifted(k / num_steps, config, tokens) for k in range(num_steps + 1)]
+    shift = _shift(config, tokens)
+    s = [shift * k / (shift * k + num_steps - k) for k in range(num_steps + 1)]
     train = int(config.num_train_timesteps)
     grid = tuple(train * x for x in s[1:]), tuple(1 - x for x in s), tuple(s)
     return Schedule(*grid, PREDICTION, num_steps, (), flow=True, train_timesteps=train)
 
 
-def _shifted(t: float, config: Any, tokens: int | None) -> float:
-    """s(t), 0 <= t <= 1."""
+def _shift(config: Any, tokens: int | None) -> float:
     if not config.get("use_dynamic_shifting"):
-        shift = float(config.get("shift", config.get("flow_shift", 1.0)))
-        return _bent(t, shift)
+        return float(config.get("shift", config.get("flow_shift", 1.0)))
     low, high, least, most = (config.get(key, default) for key, default in SHIFTS.items())
     share = ((high if tokens is None else tokens) - low) / (high - low)
-    mu = least + share * (most - least)
-    shift = mu if config.get("time_shift_type") == "linear" else math.exp(mu)
-    return _bent(t, shift)
-
-
-def _bent(t: float, shift: float) -> float:
-    return shift * t / (shift * t + (1 - t))
+    mu = float(least + share * (most - least))
+    return mu if config.get("time_shift_type") == "linear" else math.exp(mu)
