@@ -25,7 +25,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
         OSError: the file system refuses.
     """
-    made = _make_folder(path.parent)
+    make_folder(path.parent)
     # the hidden name is a digest, because the name itself may already have the greatest length
     part = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}.part")
     try:
@@ -35,7 +35,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
-    _sync_names(path.parent, *made)
+    _sync_names(path.parent)
 
 
 def append(path: Path, text: str) -> None:
@@ -44,19 +44,26 @@ def append(path: Path, text: str) -> None:
     Raises:
         OSError: the file system refuses. A part of the text may have been added then.
     """
-    made = [path.parent, *_make_folder(path.parent)] if not path.exists() else []
+    new = not path.exists()
+    if new:
+        make_folder(path.parent)
     with path.open("a", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    _sync_names(*made)
+    if new:
+        _sync_names(path.parent)
 
 
-def _make_folder(folder: Path) -> list[Path]:
-    """Make it and those above it; returns the folders that have a new name in them."""
+def make_folder(folder: Path) -> None:
+    """Make it and those above it, where they are missing.
+
+    Raises:
+        OSError: the file system refuses.
+    """
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    return [one.parent for one in missing]
+    _sync_names(*(one.parent for one in missing))
 
 
 def _sync_names(*folders: Path) -> None:

@@ -5,6 +5,8 @@ import warnings
 from pathlib import Path
 from typing import IO
 
+from .files import make_folder
+
 try:
     import fcntl
 except ImportError:  # no POSIX system
@@ -30,7 +32,7 @@ class Lock:
         Raises:
             OSError: the file cannot be made.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         self._file = self.path.open("a")
         try:
             if fcntl is None:

@@ -10,6 +10,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from mslique import UserError
 
+from .files import make_folder
 from .fingerprint import content_key
 from .lock import Lock
 from .plan import make_batches
@@ -60,7 +61,7 @@ class Run:
             UserError: they cannot, or another run writes there.
         """
         try:
-            self.output.mkdir(parents=True, exist_ok=True)
+            make_folder(self.output)
             with tempfile.TemporaryFile(dir=self.output):
                 pass
             if alone and not self._lock.take():

@@ -109,9 +109,11 @@ def test_after_a_power_cut_no_line_of_the_journal_names_a_file_that_is_not_there
     (record,), run = planned(tmp_path / "in", 1), Run(tmp_path / "out" / "below")
     monkeypatch.setattr(os, "fsync", noted_sync)
     monkeypatch.setattr(os, "replace", noted_move)
+    run.check_output()
     run.begin([[replace(record, output="sub/0.png")]], 0, 1)
     run.finish(enhanced(replace(record, output="sub/0.png")))
     run.wait()
+    run.close()
     note = run.journal.folder / "part-00000.jsonl"
     line = calls.index(("content", note.stat().st_ino, note.stat().st_size))
     folders = [index for kind, index, _ in calls if kind == "content"]
