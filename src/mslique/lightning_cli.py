@@ -92,7 +92,9 @@ class _CLI(LightningCLI):
         except MisconfigurationException as reason:
             raise UserError(f"Lightning refuses this run: {reason}") from reason
         except (RuntimeError, ValueError) as reason:
-            raise loading_error(reason, self.config[subcommand].get("ckpt_path")) or reason from reason
+            if (mistake := loading_error(reason, self.config[subcommand].get("ckpt_path"))) is None:
+                raise
+            raise mistake from reason
 
 
 class _OnlyParse(_CLI):

@@ -190,8 +190,10 @@ def _initial_model(config: dict[str, Any] | None, clip_weights: str | None, pret
     backbone = (config or {}).get("backbone", PUBLISHED)
     try:
         model = MSLIQE(**{**published_normalisation(backbone, clip_weights), **(config or {})})
+    except UserError:
+        raise
     except (TypeError, ValueError, RuntimeError) as reason:  # of an argument that is unknown or has no meaning
-        raise reason if isinstance(reason, UserError) else UserError(f"model: {reason}") from reason
+        raise UserError(f"model: {reason}") from reason
     if clip_weights is not None:
         load_clip_weights(model.clip, clip_weights, backbone)
     return model

@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from mslique import UserError
-from mslique.lightning_cli import main, sentence
+from mslique.lightning_cli import main, run, sentence
 from mslique.module import QualityModule
 
 TINY = Path(__file__).parents[2] / "configs" / "mslique" / "tiny.yaml"
@@ -173,6 +173,20 @@ def test_a_training_that_sigterm_ends_has_not_succeeded_and_goes_on(
     torch.save(found, tmp_path / "other.ckpt")
     assert main(["validate", *arguments, f"--ckpt_path={tmp_path / 'other.ckpt'}"]) == 1
     assert "other.ckpt does not fit the model" in capsys.readouterr().err
+
+
+def test_an_error_in_a_training_keeps_its_cause(
+    photo_folder: Path, tiny_transformer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that is its own cause has no end for whoever follows the causes, as the command does."""
+
+    def broken(*_: Any) -> None:
+        raise ValueError("a wrong shape") from KeyError("the cause")
+
+    monkeypatch.setattr(QualityModule, "training_step", broken)
+    with pytest.raises(ValueError, match="a wrong shape") as found:
+        run(["fit", *tiny(photo_folder, tmp_path, tiny_transformer)])
+    assert isinstance(found.value.__cause__, KeyError)
 
 
 class _Broken(Dataset[int]):
