@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from .io.errors import UserError
+from .io.errors import UserError, in_short
 from .io.trust import check_finite, read_weights
 
 WORDS = ("best", "last", "hpc", "registry")
@@ -51,5 +51,6 @@ def loading_error(reason: BaseException, checkpoint: Any) -> UserError | None:
         return UserError(f"{reason}: give the path of a checkpoint")
     if "Error(s) in loading state_dict" not in str(reason):
         return None
-    details = " ".join(str(reason).split())[:300]
-    return UserError(f"{checkpoint} does not fit the model ({details}): give the options that it was trained with")
+    return UserError(
+        f"{checkpoint} does not fit the model ({in_short(reason)}): give the options that it was trained with"
+    )

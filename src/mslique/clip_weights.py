@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .hf_clip import load_hf_weights
-from .io.errors import UserError
+from .io.errors import UserError, in_short
 from .io.hub import weights_file
 from .io.shipped import located
 from .io.trust import check_finite, read_weights
@@ -84,8 +84,9 @@ def _fill(network: nn.Module, weights: Mapping[str, Tensor], path: str | Path, t
     try:
         network.load_state_dict(weights, strict=True)
     except RuntimeError as reason:
-        details = " ".join(str(reason).split())[:300]
-        raise UserError(f"{path} does not fit the {title}: choose the one it was trained with ({details})") from reason
+        raise UserError(
+            f"{path} does not fit the {title}: choose the one it was trained with ({in_short(reason)})"
+        ) from reason
     logger.info("loaded the %s from %s", title, path)
 
 

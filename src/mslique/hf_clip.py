@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .io.errors import UserError
+from .io.errors import UserError, in_short
 from .io.trust import check_finite
 
 CLASSES = {
@@ -93,8 +93,9 @@ def load_hf_weights(clip: Any, folder: Path) -> None:
     try:
         found, report = type(clip.model).from_pretrained(folder, config=clip.model.config, **options)
     except Exception as reason:  # truncated, other shapes, no safetensors: the same for the caller
-        why = " ".join(str(reason).split())[:300]
-        raise UserError(f"{folder} does not fit the backbone, or has no complete model.safetensors ({why})") from reason
+        raise UserError(
+            f"{folder} does not fit the backbone, or has no complete model.safetensors ({in_short(reason)})"
+        ) from reason
     if missing := sorted(report["missing_keys"]):
         raise UserError(f"{folder} does not fit the backbone: its weights lack {', '.join(missing)[:300]}")
     check_finite(found.state_dict(), folder)

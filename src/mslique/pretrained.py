@@ -6,7 +6,7 @@ from typing import Any, Self, cast
 from huggingface_hub import PyTorchModelHubMixin
 from torch import nn
 
-from .io.errors import UserError
+from .io.errors import UserError, in_short
 from .io.folders import filled
 from .io.hub import HUB_OPTIONS, model_source, weights_file
 from .io.trust import check_finite
@@ -67,7 +67,8 @@ class SharedModel(nn.Module, PyTorchModelHubMixin):
         try:
             model = cls._load_as_safetensor(model, file, map_location, strict)
         except RuntimeError as reason:
-            why = " ".join(str(reason).split())[:300]
-            raise UserError(f"{model_id}: config.json and model.safetensors do not match ({why})") from reason
+            raise UserError(
+                f"{model_id}: config.json and model.safetensors do not match ({in_short(reason)})"
+            ) from reason
         check_finite(model.state_dict(), file)
         return model

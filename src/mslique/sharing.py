@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from .io.errors import UserError
+from .io.errors import UserError, in_short
 from .io.folders import filled
 from .io.shipped import SHIPPED
 from .io.trust import check_finite, read_weights
@@ -97,8 +97,7 @@ def _model(found: dict[str, Any], changes: dict[str, Any], path: Path) -> MSLIQE
         weights = {k.removeprefix(PREFIX): v for k, v in found["state_dict"].items() if k.startswith(PREFIX)}
         model.load_state_dict(weights, strict=True)
     except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as reason:  # a file may hold anything
-        details = " ".join(str(reason).split())[:300]
-        raise UserError(f"the weights and the configuration in {path} do not match ({details})") from reason
+        raise UserError(f"the weights and the configuration in {path} do not match ({in_short(reason)})") from reason
     check_finite(weights, path)
     return model.eval()
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .io.errors import UserError
+from .io.errors import UserError, in_short
 from .towers import Tower
 
 WAYS = (
@@ -62,5 +62,6 @@ def _tokenized(prompts: list[str], tower: Tower, length: int) -> Tensor:
     try:
         return HFTokenizer(source, length, tokenizer_mode=text.get("tokenizer_mode"), **options)(prompts)
     except Exception as reason:  # no network, no such folder, a library that is missing: the same for the caller
-        why = " ".join(str(reason).split())[:200]
-        raise UserError(f"{source}, the tokenizer of the text tower, cannot be read ({why}): {WAYS}") from reason
+        raise UserError(
+            f"{source}, the tokenizer of the text tower, cannot be read ({in_short(reason, 200)}): {WAYS}"
+        ) from reason

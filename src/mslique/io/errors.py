@@ -1,8 +1,13 @@
-"""The one exception that a command shows as a sentence instead of a traceback."""
+"""The one exception that a command shows as a sentence instead of a traceback, and what such sentences need."""
 
 
 class UserError(ValueError):
     """A mistake in what the user gave (a path, an option, a file), with the way out in its message."""
+
+
+def in_short(reason: BaseException, most: int = 300) -> str:
+    """The message of an error in one line, without what exceeds ``most`` characters."""
+    return " ".join(str(reason).split())[:most]
 
 
 def at_least(least: float, **options: float | None) -> None:
