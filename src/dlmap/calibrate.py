@@ -27,7 +27,7 @@ from mslique import (
 )
 
 from .quality import RawScore
-from .run.files import write_bytes
+from .run.files import refusals, write_bytes
 
 SIDE = 256  # of the crops that are degraded; many models need 224 pixels
 SEED = 0
@@ -82,10 +82,8 @@ def store(quality: str, calibration: Calibration) -> Path | None:
     if not path.is_file():
         return None
     config = json.loads(path.read_text(encoding="utf-8")) | rounded(calibration)
-    try:
+    with refusals(path, "allow it, or copy the folder first"):
         write_bytes(path, (json.dumps(config, indent=2, sort_keys=True) + "\n").encode())
-    except OSError as reason:
-        raise UserError(f"{path} cannot be written ({reason.strerror}): allow it, or copy the folder first") from reason
     return path
 
 

@@ -9,12 +9,16 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from mslique import UserError
+
 NO_SYNC = (errno.EACCES, errno.EINVAL, errno.ENOTSUP)
 """Where a folder may not be read, or its file system cannot write names at once."""
+GO_ON = "free the space or allow it, or give another --output; then run the same command again to go on"
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -78,6 +82,15 @@ def _sync_names(*folders: Path) -> None:
         except OSError as reason:
             if reason.errno not in NO_SYNC:
                 raise
+
+
+@contextmanager
+def refusals(path: Path, way_out: str = GO_ON) -> Iterator[None]:
+    """Raise a UserError about ``path``, or the file that it concerns, where the file system refuses."""
+    try:
+        yield
+    except OSError as reason:
+        raise UserError(f"{reason.filename2 or path} cannot be written ({reason.strerror}): {way_out}") from reason
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from mslique import UserError
 
-from .files import write_bytes, write_page
+from .files import refusals, write_bytes, write_page
 from .pictures import data_uri, shrink, webp
 from .record import OK, Journal, Record
 
@@ -68,11 +68,8 @@ def report(output: str | Path) -> Path:
     records = list(Journal(Path(output)).read().values())
     if not records:
         raise UserError(f"{output} holds no results: give the --output folder of a run of dlmap enhance")
-    try:
+    with refusals(Path(output) / "report.html", "check the rights and the free space"):
         return write_report(Path(output), records)
-    except OSError as reason:
-        path, way_out = Path(output) / "report.html", "check the rights and the free space"
-        raise UserError(f"{path} cannot be written ({reason.strerror}): {way_out}") from reason
 
 
 def write_report(output: Path, records: Sequence[Record]) -> Path:

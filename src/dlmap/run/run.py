@@ -10,13 +10,13 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from mslique import UserError
 
-from .files import make_folder
+from .files import make_folder, refusals
 from .fingerprint import content_key
 from .lock import Lock
 from .plan import make_batches
 from .record import FAILED, Journal, Record, write_results
 from .report import write_report
-from .writer import Background, Result, refusals, write
+from .writer import Background, Result, write
 
 
 class Run:

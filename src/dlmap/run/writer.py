@@ -2,16 +2,16 @@
 
 import errno
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
-from mslique import Decoded, UserError
+from mslique import Decoded
 
+from .files import refusals
 from .pictures import save_picture, to_pillow
 from .record import Journal, Record
 from .report import Thumbnails
@@ -75,18 +75,6 @@ def write(done: Result | Record, journal: Journal, rank: int, metadata: bool) ->
         if isinstance(done, Result):
             record = _saved(done, path, Thumbnails(journal.folder), metadata)
         journal.append(rank, record)
-
-
-@contextmanager
-def refusals(path: Path) -> Iterator[None]:
-    """Raise a UserError about ``path``, or the file that it concerns, where the file system refuses."""
-    try:
-        yield
-    except OSError as reason:
-        raise UserError(
-            f"{reason.filename2 or path} cannot be written ({reason.strerror}): free the space or allow it, or give"
-            " another --output; then run the same command again to go on"
-        ) from reason
 
 
 def _saved(result: Result, path: Path, thumbnails: Thumbnails, metadata: bool) -> Record:
