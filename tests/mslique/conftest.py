@@ -19,6 +19,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from mslique import MSLIQE
+from mslique.clip_weights import load_clip_weights
 from mslique.vocabulary import LEVELS, quality_prompts
 
 TEXT = {"context_length": 16, "vocab_size": 49408, "width": 8, "heads": 2, "layers": 1}
@@ -71,6 +72,23 @@ def write_tokenizer() -> Callable[..., None]:
         PreTrainedTokenizerFast(tokenizer_object=fast, **special).save_pretrained(folder)
 
     return write
+
+
+@pytest.fixture
+def opens_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[MSLIQE, Path], None]:
+    """Checks that a saved copy of a model needs neither the folder that the model is from nor the hub."""
+
+    def check(model: MSLIQE, folder: Path) -> None:
+        model.save_pretrained(tmp_path)
+        assert str(folder) not in (tmp_path / "config.json").read_text()
+        monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", None)  # whatever asks for a tokenizer fails
+        images = torch.rand(2, 3, 80, 90)
+        assert torch.equal(MSLIQE.from_pretrained(tmp_path)(images), model(images))
+        started = MSLIQE(**json.loads((tmp_path / "config.json").read_text()))
+        load_clip_weights(started.clip, str(tmp_path), {})
+        assert torch.equal(started.eval()(images), model(images))
+
+    return check
 
 
 @pytest.fixture(scope="session")
