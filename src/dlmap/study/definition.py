@@ -12,7 +12,6 @@ import dataclasses
 import json
 import re
 from dataclasses import dataclass, field
-from itertools import product
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -76,11 +75,14 @@ class Study:
 
     def check_pictures(self) -> None:
         """Raise a UserError that names the first picture that is missing, damaged, or not of the original's size."""
-        for photo, name in product(self.photos, (ORIGINAL, *self.contestants)):
-            if not (path := self.picture(name, photo)).is_file():
-                raise UserError(f"the study lacks {path}: run the `dlmap study create` that made it again")
-            if image_size(path) != image_size(self.original(photo)):
-                raise UserError(f"{path} has not the size of the original: run the `dlmap study create` again")
+        for photo in self.photos:
+            sizes = {}
+            for name in (ORIGINAL, *self.contestants):
+                if not (path := self.picture(name, photo)).is_file():
+                    raise UserError(f"the study lacks {path}: run the `dlmap study create` that made it again")
+                sizes[name] = image_size(path)
+                if sizes[name] != sizes[ORIGINAL]:
+                    raise UserError(f"{path} has not the size of the original: run the `dlmap study create` again")
 
     @property
     def answers(self) -> Path:
