@@ -23,12 +23,11 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from dlmap.run.files import write_bytes
-from mslique import UserError, list_images, read_image
+from mslique import UserError, filled, list_images, read_photo
 from mslique.data.batch import Sample
 from mslique.data.crops import turned
 from mslique.data.synthetic import DegradedCrops, LabelledCrop
 from mslique.data.synthetic_datamodule import VAL_SEED, DegradedPhotos
-from mslique.io.folders import filled
 
 CROP, VERSIONS, SECOND_ORDER = 96, 4, 0.3
 SQUARES = {"kodak24": (256, 6), "real": (192, 3), "training": (256, None)}
@@ -64,7 +63,7 @@ def prepare(options: argparse.Namespace) -> None:
 
 def central(paths: Iterable[Path], side: int, count: int | None) -> Iterator[np.ndarray]:
     """The central squares (3, side, side) of the first ``count`` photographs that have one."""
-    photos = ((255 * read_image(path)).round().byte().numpy() for path in paths)
+    photos = (read_photo(path).numpy() for path in paths)
     large = (photo for photo in photos if min(photo.shape[1:]) >= side)
     for photo in islice(large, count):
         top, left = ((length - side) // 2 for length in photo.shape[1:])

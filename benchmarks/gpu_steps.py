@@ -17,9 +17,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from gpu import ROOT, UNFINISHED, results
+
 START = time.monotonic()
-ROOT = Path(__file__).resolve().parents[1]
-PRIOR, UNFINISHED = "data/ldm-tiny", 3
+PRIOR = "data/ldm-tiny"
 ITERATIONS, FEW, SOLVERS = 30, 3, ("edict", "obelm")
 SIDES = {"sd15": 512, "sdxl": 1024}
 MEASURES = ("committee", "PSNR", "SSIM")
@@ -78,9 +79,7 @@ def speed(options: argparse.Namespace) -> int:
 
 def measured(options: argparse.Namespace) -> dict[tuple[str, int], dict[str, Any]]:
     """The figures that the step has in OUT/results.jsonl, by solver and batch."""
-    path = options.output / "results.jsonl"
-    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
-    rows = [line["figures"] for line in lines if "batch" in line.get("figures", ())]
+    rows = [line["figures"] for line in results(options.output) if "batch" in line.get("figures", ())]
     mine = [one for one in rows if (one["network"], one["compiled"]) == (options.network, options.compile)]
     return {(one["solver"], one["batch"]): one for one in mine}
 
