@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .io.errors import UserError
+from .io.folders import filled
 from .io.shipped import located
 
 MEASURES = ("srcc", "plcc")
@@ -30,7 +31,7 @@ def run_splits(config: str, output: Path, splits: Sequence[int], options: Sequen
         The table (Markdown), also in ``splits.md``; the correlations of every split are in ``splits.csv``.
 
     Raises:
-        UserError: there is no such configuration, or a command failed.
+        UserError: there is no such configuration, a command failed, or the tables cannot be written.
     """
     config = located(config)
     if not Path(config).is_file():
@@ -75,8 +76,6 @@ def _correlations(folder: Path) -> dict[str, dict[str, float]]:
 
 def _tables(output: Path, results: dict[int, dict[str, dict[str, float]]]) -> str:
     rows = [(k, name, *values.values()) for k, datasets in results.items() for name, values in datasets.items()]
-    with (output / "splits.csv").open("w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream).writerows([("split", "dataset", *MEASURES), *rows])
     values = defaultdict(list)
     for datasets in results.values():
         for name, correlations in datasets.items():
@@ -85,7 +84,10 @@ def _tables(output: Path, results: dict[int, dict[str, dict[str, float]]]) -> st
     text = f"Median (lower quartile to upper quartile) over {len(results)} splits.\n\n"
     text += "| dataset | SRCC | PLCC |\n|---|---|---|\n"
     text += "".join(f"| {name} | {' | '.join(_spread(np.array(v)))} |\n" for name, v in values.items())
-    (output / "splits.md").write_text(text, encoding="utf-8")
+    with filled(output) as part:
+        with (part / "splits.csv").open("w", newline="", encoding="utf-8") as stream:
+            csv.writer(stream).writerows([("split", "dataset", *MEASURES), *rows])
+        (part / "splits.md").write_text(text, encoding="utf-8")
     return text
 
 

@@ -1,4 +1,6 @@
 import csv
+import errno
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,25 @@ def test_every_split_is_trained_and_tested_once(lightning: list[list[str]], conf
     assert len(list(csv.reader((tmp_path / "splits.csv").open()))) == 7
     run_splits(config, tmp_path, [1, 2, 3, 4], [])
     assert lightning[6:] == [["fit", "4", "-"], ["test", "4", "epoch=3.ckpt"]]
+
+
+def test_tables_stay_whole_when_the_disk_is_full(
+    lightning: list[list[str]], config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_splits(config, tmp_path, [1], [])
+    before = [(tmp_path / name).read_bytes() for name in ("splits.csv", "splits.md")]
+
+    write = Path.write_text
+
+    def full(file: Path, *args: Any, **options: Any) -> int:
+        if file.suffix == ".md":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(file, *args, **options)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(UserError, match="cannot be written .*No space left"):
+        run_splits(config, tmp_path, [1, 2], [])
+    assert [(tmp_path / name).read_bytes() for name in ("splits.csv", "splits.md")] == before
 
 
 def test_an_interrupted_split_goes_on_from_its_last_checkpoint(
