@@ -6,24 +6,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
-from toys import photos, save_quality, tokenizer
+from toys import check_enhances, photos, tokenizer
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from dlmap import DiffusionPrior
 from dlmap.networks import make_network
-from dlmap.run.files import read_csv
-from dlmap.run.pictures import save_png
-from mslique import lightning_cli
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 from family_sizes import FAMILIES, make_vae, words
 
-CONFIG = Path(__file__).parents[2] / "configs" / "dlmap" / "sd15.yaml"
 SHORT: dict[str, dict[str, Any]] = {
     "SDXL": {"transformer_layers_per_block": (1, 1, 1)},
     "SD3 medium": {"num_layers": 2},
@@ -70,22 +64,7 @@ def save(name: str, folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize("name", SHORT)
 def test_real_blocks_enhance_a_photo_and_are_inverted_exactly(name: str, tmp_path: Path) -> None:
     model = {**save(name, tmp_path), "path": str(tmp_path / "model"), "num_steps": 2, "precision": "float32"}
-    save_quality(str(tmp_path / "quality"))
-    save_png(photos(1, 64, 96)[0], tmp_path / "in" / "a.png")
-    options = {
-        "--data.folder": tmp_path / "in",
-        "--output": tmp_path / "out",
-        **{f"--model.prior.{option}": value for option, value in model.items()},
-        "--model.objective.quality.model": tmp_path / "quality",
-        "--model.ascent.iterations": 1,
-        "--trainer.accelerator": "cpu",
-    }
-    given = [f"{option}={value}" for option, value in options.items()]
-    assert lightning_cli.main(["predict", "--config", str(CONFIG), *given]) == 0
-    (row,) = read_csv(tmp_path / "out" / "results.csv")
-    assert row["status"] == "ok" and row["iterations"] == "1"
-    enhanced = np.asarray(Image.open(tmp_path / "out" / "a.png"))
-    assert enhanced.shape == (64, 96, 3) and enhanced.std() > 0
+    check_enhances(tmp_path, 64, 96, iterations=1, **model)
     gc.collect()  # the model of the run, which is in cycles of references
     prior = DiffusionPrior.from_pretrained(**model)
     with torch.no_grad():

@@ -2,19 +2,11 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from PIL import Image
-from toys import photos, save_quality, tokenizer
+from toys import check_enhances, tokenizer
 from transformers import CLIPTextConfig, CLIPTextModel
-
-from dlmap.run.files import read_csv
-from dlmap.run.pictures import save_png
-from mslique import lightning_cli
-
-CONFIG = Path(__file__).parents[2] / "configs" / "dlmap" / "sd15.yaml"
 
 
 def save_sd15(folder: Path) -> None:
@@ -41,20 +33,4 @@ def save_sd15(folder: Path) -> None:
 def test_stable_diffusion_enhances_a_photo(tmp_path: Path) -> None:
     torch.manual_seed(0)
     save_sd15(tmp_path)
-    save_quality(str(tmp_path / "quality"))
-    save_png(photos(1, 256, 256)[0], tmp_path / "in" / "a.png")
-    options = {
-        "--data.folder": tmp_path / "in",
-        "--output": tmp_path / "out",
-        "--model.prior.path": tmp_path / "sd",
-        "--model.prior.num_steps": 2,
-        "--model.objective.quality.model": tmp_path / "quality",
-        "--model.ascent.iterations": 2,
-        "--trainer.accelerator": "cpu",
-    }
-    given = [f"{name}={value}" for name, value in options.items()]
-    assert lightning_cli.main(["predict", "--config", str(CONFIG), *given]) == 0
-    (row,) = read_csv(tmp_path / "out" / "results.csv")
-    assert row["status"] == "ok" and row["iterations"] == "2"
-    enhanced = np.asarray(Image.open(tmp_path / "out" / "a.png"))
-    assert enhanced.shape == (256, 256, 3) and enhanced.std() > 0
+    check_enhances(tmp_path, 256, 256, iterations=2, path=tmp_path / "sd", num_steps=2)

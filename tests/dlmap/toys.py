@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from diffusers import (
     AutoencoderKL,
@@ -13,6 +14,7 @@ from diffusers import (
     UNet2DConditionModel,
     UNet2DModel,
 )
+from PIL import Image
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -20,6 +22,7 @@ from dlmap import DiffusionPrior, PriorOptions
 from dlmap.codec import Identity
 from dlmap.pretrain.module import SCHEDULE
 from dlmap.run.files import read_csv
+from dlmap.run.pictures import save_png
 from dlmap.schedule import Schedule, make_schedule
 from mslique import MSLIQE, lightning_cli
 
@@ -149,11 +152,29 @@ def save_quality(folder: str, seed: int = 0) -> None:
     MSLIQE(backbone=backbone, n_crops=2, center=1.98447, scale=0.93984, piece=512).save_pretrained(folder)
 
 
-def predict(folder: Path, output: Path, *options: str) -> int:
+def predict(folder: Path, output: Path, *options: str, config: Path = CONFIG) -> int:
     """The command on a folder, in this process; its exit status."""
     return lightning_cli.main(
-        ["predict", "--config", str(CONFIG), "--data.folder", str(folder), "--output", str(output), *options]
+        ["predict", "--config", str(config), "--data.folder", str(folder), "--output", str(output), *options]
     )
+
+
+def check_enhances(folder: Path, height: int, width: int, iterations: int, **prior: object) -> None:
+    """With sd15.yaml and these options of the prior, the command enhances a photograph of this size; on a CPU."""
+    save_quality(str(folder / "quality"))
+    save_png(photos(1, height, width)[0], folder / "in" / "a.png")
+    options = {
+        **{f"--model.prior.{name}": value for name, value in prior.items()},
+        "--model.objective.quality.model": folder / "quality",
+        "--model.ascent.iterations": iterations,
+        "--trainer.accelerator": "cpu",
+    }
+    given = [f"{name}={value}" for name, value in options.items()]
+    assert predict(folder / "in", folder / "out", *given, config=CONFIG.with_name("sd15.yaml")) == 0
+    (row,) = read_csv(folder / "out" / "results.csv")
+    assert row["status"] == "ok" and row["iterations"] == str(iterations)
+    enhanced = np.asarray(Image.open(folder / "out" / "a.png"))
+    assert enhanced.shape == (height, width, 3) and enhanced.std() > 0
 
 
 def rows_of(output: Path) -> dict[str, dict[str, str]]:
