@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # toys.py
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))  # family_sizes.py
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright

@@ -2,21 +2,17 @@
 
 import gc
 import inspect
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from family_sizes import FAMILIES, make_vae, words
 from toys import check_enhances, photos, tokenizer
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from dlmap import DiffusionPrior
 from dlmap.networks import make_network
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-from family_sizes import FAMILIES, make_vae, words
 
 SHORT: dict[str, dict[str, Any]] = {
     "SDXL": {"transformer_layers_per_block": (1, 1, 1)},
