@@ -5,7 +5,7 @@
 Nothing is loaded and nothing is measured: networks and tensors are on PyTorch's meta device, which has shapes and no
 memory. Counted are the weights of the network and of the autoencoder (float32, as dlmap loads it), what autograd keeps
 of the largest part that is differentiated at once, and the noise with its gradient. With gradient: checkpoint that part
-is one call of the network, or the decoding of EDICT's two images. Text encoders are not counted: dlmap frees them once
+is one call of the network, or the decoding of one image. Text encoders are not counted: dlmap frees them once
 they have embedded the prompt. Temporary buffers and gaps between allocations come on top. Attention counts as a fused
 kernel keeps it (its inputs, its result and one number for each of its rows), not as a matrix of all pairs.
 """
@@ -195,11 +195,11 @@ def meta_prior(family: Family, precision: str = "bf16") -> DiffusionPrior:
     return DiffusionPrior(network, Codec(vae), family.scheduler, options, condition).to(META)
 
 
-def latents(prior: DiffusionPrior, side: int, count: int = 1) -> Tensor:
-    """Of so many images of ``side`` pixels, in the solver's precision."""
+def latents(prior: DiffusionPrior, side: int) -> Tensor:
+    """Of an image of ``side`` pixels, in the solver's precision."""
     h = side // prior.codec.factor
     channels, _ = prior.denoiser.network.channels
-    return torch.empty(count, channels, h, h, dtype=prior.coupling, device=META)
+    return torch.empty(1, channels, h, h, dtype=prior.coupling, device=META)
 
 
 def kept_by_call(prior: DiffusionPrior, given: Tensor) -> int:
@@ -233,7 +233,7 @@ def gigabytes(family: Family, precision: str) -> list[float]:
     gradient = noise // 2  # float32
     for side in (family.side, TILE):
         calls.append(kept_by_call(prior, latents(prior, side)))
-        decoding = kept_by_decoding(prior, latents(prior, side, prior.solver.images))
+        decoding = kept_by_decoding(prior, latents(prior, side))
         least.append(weights + codec + noise + gradient + max(calls[-1], decoding))
     return [value / 1e9 for value in (weights, *calls, *least)]
 
@@ -252,8 +252,8 @@ def main() -> None:
         print("| " + " | ".join([*cells, *(f"{half:.3g} / {full:.3g}" for half, full in pairs)]) + " |", flush=True)
     prior = meta_prior(FAMILIES["SD 1.5"])
     for side in (TILE, 2 * TILE):
-        kept = kept_by_decoding(prior, latents(prior, side, prior.solver.images))
-        print(f"\nDecoding two images of {side} pixels keeps {kept / 1e9:.3g} GB.", end="")
+        kept = kept_by_decoding(prior, latents(prior, side))
+        print(f"\nDecoding an image of {side} pixels keeps {kept / 1e9:.3g} GB.", end="")
     print("\n\n| other part | parameters, millions |\n|---|---|")
     for name, make in OTHERS.items():
         with META:

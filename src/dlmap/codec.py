@@ -55,11 +55,15 @@ class Codec(nn.Module):
         side = self.tile or max(images.shape[-2:])
         return blended(self._encode, images, Tiling(side, inputs=self.factor, outputs=1))
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """(B, C, h, w) -> (B, 3, h * factor, w * factor) float32, clamped to [0, 1]; differentiable."""
+    def decode(self, latents: Tensor, alone: bool = False) -> Tensor:
+        """(B, C, h, w) -> (B, 3, h * factor, w * factor) float32, clamped to [0, 1]; differentiable.
+
+        Args:
+            alone: decode one image after another, again in the backward pass, in the memory of one.
+        """
         side = self.tile or max(latents.shape[-2:])
         scaled = (latents * self.std / self.scale + self.mean).to(self.vae.dtype)
-        return blended(self._decode, scaled, Tiling(side, inputs=1, outputs=self.factor)).clamp(0, 1)
+        return blended(self._decode, scaled, Tiling(side, 1, self.factor, alone)).clamp(0, 1)
 
     def _encode(self, images: Tensor) -> Tensor:
         encoded = self.vae.encode((2 * images - 1).to(self.vae.dtype))
@@ -96,5 +100,5 @@ class Identity(nn.Module):
     def encode(self, images: Tensor) -> Tensor:
         return 2 * images - 1
 
-    def decode(self, latents: Tensor) -> Tensor:
+    def decode(self, latents: Tensor, alone: bool = False) -> Tensor:
         return latents.float().mul(0.5).add(0.5).clamp(0, 1)

@@ -108,8 +108,9 @@ class PriorOptions:
             overlapping tiles for the network and the codec. None: never. For the codec they have at most 512 pixels,
             because its decoder in float32 keeps far more of a tile than a network does.
         gradient: "checkpoint" computes every network call again in the backward pass, in memory that does not depend
-            on the number of steps; "full" keeps all activations instead, a call costs a third less then; "auto" keeps
-            those of as many calls as half of the free memory holds. The gradients are equal to rounding.
+            on the number of steps, and decodes images one by one, again too; "full" keeps all activations instead, a
+            call costs a third less then; "auto" keeps those of as many calls as half of the free memory holds. The
+            gradients are equal to rounding.
         compile: whether ``torch.compile`` makes faster code for the network, which takes minutes for every new size.
         offload: whether the network's weights stay in main memory, and visit the GPU layer by layer (accelerate): for
             networks that are larger than it. ``gradient`` is "checkpoint" then.

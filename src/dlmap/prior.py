@@ -101,7 +101,7 @@ class DiffusionPrior(nn.Module):
         return cls(model.load_network(), model.codec, model.scheduler, settings, condition)
 
     def keep_nothing(self) -> bool:
-        """Compute every network call again in the backward pass from now on; False if that is so already."""
+        """Compute calls and decoded images again in the backward pass from now on; False if that is so already."""
         kept, self.gradient = self.gradient != "checkpoint", "checkpoint"
         return kept
 
@@ -131,7 +131,7 @@ class DiffusionPrior(nn.Module):
 
     def decode(self, latents: Tensor) -> Tensor:
         """The codec alone: latents (B, C, h, w) -> images (B, 3, H, W) in [0, 1]."""
-        return self.codec.decode(latents)
+        return self.codec.decode(latents, alone=self.gradient == "checkpoint")
 
     @torch.no_grad()
     def invert_latents(self, latents: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ size of the image only. So the blend is one more noise prediction, and a sampler
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import torch
@@ -30,26 +31,28 @@ class Tiling:
         side: of a tile; longer images are cut.
         inputs: pixels of the function's input along one cell (a).
         outputs: pixels of its output along one cell (b).
+        alone: every tile is of one image.
     """
 
     side: int
     inputs: int
     outputs: int
+    alone: bool = False
 
     def is_whole(self, x: Tensor) -> bool:
         """Whether the input (B, C, H, W) fits in one tile."""
-        return max(x.shape[-2:]) <= self.side * self.inputs
+        return max(x.shape[-2:]) <= self.side * self.inputs and not (self.alone and len(x) > 1)
 
     def tiles(self, x: Tensor) -> Iterator[tuple[Any, Any, Tensor]]:
         """Indices into the input (B, C, H, W), indices into the output, and the window of the output, of every tile."""
         rows, columns = (self._axis(length // self.inputs, x.device) for length in x.shape[-2:])
-        for top, height, vertical in rows:
-            for left, width, horizontal in columns:
-                spans = [
-                    (..., slice(top * unit, (top + height) * unit), slice(left * unit, (left + width) * unit))
-                    for unit in (self.inputs, self.outputs)
-                ]
-                yield spans[0], spans[1], vertical[:, None] * horizontal
+        images = [(slice(k, k + 1),) for k in range(len(x))] if self.alone else [()]
+        for some, (top, height, vertical), (left, width, horizontal) in product(images, rows, columns):
+            spans = [
+                (*some, ..., slice(top * unit, (top + height) * unit), slice(left * unit, (left + width) * unit))
+                for unit in (self.inputs, self.outputs)
+            ]
+            yield spans[0], spans[1], vertical[:, None] * horizontal
 
     def _axis(self, length: int, device: torch.device) -> list[tuple[int, int, Tensor]]:
         """First cell, length in cells and window, float32 at the pixels of the output, of every tile along an axis."""
@@ -123,7 +126,7 @@ class _Blend(torch.autograd.Function):
             part = function(x[source])
             if result is None:
                 height, width = (side // tiling.inputs * tiling.outputs for side in x.shape[-2:])
-                result = part.new_zeros(*part.shape[:2], height, width)
+                result = part.new_zeros(len(x), part.shape[1], height, width)
             result[target].addcmul_(part, window.to(part.dtype))
         if result is None:
             raise ValueError(f"an image of size {tuple(x.shape)} has no tile")

@@ -4,6 +4,7 @@ from diffusers import AutoencoderKL, AutoencoderTiny, VQModel
 from torch import nn
 from toys import photos, vae
 
+from dlmap.activations import kept_bytes
 from dlmap.codec import Codec, Identity
 
 
@@ -108,3 +109,21 @@ def test_gradient_of_a_tiled_decoding() -> None:
     with torch.no_grad():
         ends = [codec.decode(latents + k * step * direction).double().square().sum() for k in (1, -1)]
     torch.testing.assert_close((slope * direction).sum(), (ends[0] - ends[1]) / (2 * step), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("tile", [None, 4])
+def test_images_that_are_decoded_alone_are_the_same_in_less_memory(tile: int | None) -> None:
+    codec = Codec(vae(), tile)
+    latents = torch.randn(4, 4, 8, 8, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    results = [codec.decode(latents, alone=alone) for alone in (False, True)]
+    torch.testing.assert_close(*results, rtol=0, atol=1e-6)
+    weights = torch.randn(results[0].shape, generator=torch.Generator().manual_seed(1))
+    gradients = [torch.autograd.grad((result * weights).sum(), latents)[0] for result in results]
+    torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-5)
+
+
+def test_a_batch_that_is_decoded_alone_keeps_its_latents_only() -> None:
+    codec, latents = Codec(vae()), torch.randn(4, 4, 8, 8)
+    plain, alone = (kept_bytes(lambda x, _, a=alone: codec.decode(x, a), codec, latents, 0) for alone in (False, True))
+    result = 4 * 3 * 16 * 16
+    assert alone <= latents.nbytes + 2 * 4 * result < plain / 4  # the clamp keeps the result

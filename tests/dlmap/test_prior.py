@@ -164,6 +164,15 @@ def test_kept_activations_are_not_computed_again(monkeypatch: pytest.MonkeyPatch
     assert model.keep_nothing() and calls_of_a_gradient(model) == 20 and not model.keep_nothing()
 
 
+def test_a_prior_that_keeps_nothing_decodes_one_image_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, alone = prior(5, gradient="full"), []
+    monkeypatch.setattr(model.codec, "decode", lambda latents, **options: alone.append(options["alone"]))
+    for _ in range(2):
+        model.decode(photos(1))
+        model.keep_nothing()
+    assert alone == [False, True]
+
+
 def test_nothing_is_kept_of_calls_in_tiles() -> None:
     for gradient in ("full", "auto", "checkpoint"):
         model = prior(5, gradient=gradient, tile=16)
