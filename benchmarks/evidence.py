@@ -291,15 +291,15 @@ def cut(path: Path, index: int, kind: str, size: int) -> Input:
 
 def _halved(path: Path, size: int) -> Tensor:
     image = F.interpolate(read_image(path)[None], scale_factor=0.5, mode="bicubic", antialias=True)[0]
-    return _square(image.clamp(0, 1), size)
+    return square(image.clamp(0, 1), size)
 
 
 def real(folder: Path, limit: int | None) -> Iterator[list[Input]]:
     for path in list_images(folder)[:limit]:
-        yield [Input("real", path.stem, _8bit(_square(read_image(path), SIZE_OF_REAL)))]
+        yield [Input("real", path.stem, _8bit(square(read_image(path), SIZE_OF_REAL)))]
 
 
-def _square(image: Tensor, size: int) -> Tensor:
+def square(image: Tensor, size: int) -> Tensor:
     size = min(size, *image.shape[1:])
     top, left = ((side - size) // 2 for side in image.shape[1:])
     return image[:, top : top + size, left : left + size].contiguous()
@@ -312,15 +312,19 @@ def _8bit(image: Tensor) -> Tensor:
 def baselines(image: Tensor) -> dict[str, Tensor]:
     """Classical filters, (3, H, W) in [0, 1] -> the same."""
     sharp = to_pillow(image).filter(ImageFilter.UnsharpMask(radius=2, percent=100, threshold=0))
+    sharpened = torch.from_numpy(np.asarray(sharp, np.float32) / 255).permute(2, 0, 1)
+    return {"unsharp mask": sharpened, **denoised(image, noise_level(image.permute(1, 2, 0).numpy()))}
+
+
+def denoised(image: Tensor, sigma: float) -> dict[str, Tensor]:
+    """Classical denoisers that are told the noise, (3, H, W) in [0, 1] -> the same."""
     pixels = image.permute(1, 2, 0).numpy()
-    sigma = noise_level(pixels)
     quiet = denoise_nl_means(pixels, patch_size=5, patch_distance=6, h=0.8 * sigma, sigma=sigma, channel_axis=-1)
     grey = bool((pixels == pixels[..., :1]).all())  # bm3d_rgb divides by what colours differ
     denoise, given = (bm3d.bm3d, pixels[..., :1]) if grey else (bm3d.bm3d_rgb, pixels)
     matched = denoise(given.astype(np.float64), max(sigma, 0.1 / 255)).astype(np.float32)
     matched = np.broadcast_to(matched.reshape(given.shape), pixels.shape).copy()
     return {
-        "unsharp mask": torch.from_numpy(np.asarray(sharp, np.float32) / 255).permute(2, 0, 1),
         "non-local means": torch.from_numpy(quiet).permute(2, 0, 1),
         "BM3D": torch.from_numpy(matched).permute(2, 0, 1),
     }

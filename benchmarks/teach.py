@@ -1,12 +1,13 @@
 """Teach a quality model to rank what one photograph can be made into: gains of the prior's bands, against its original.
 
-    python benchmarks/teach.py OUT PHOTOS... [--model data/mslique-tiny] [--crops 2000] [--steps 1000] [--rate 3e-4]
+    python benchmarks/teach.py OUT PHOTOS... [--model data/mslique-tiny] [--crops 5000] [--steps 2000] [--rate 3e-4]
 
-First OUT/samples-K.pt, in --parts processes: crops of 128 pixels, clean (one in twelve) or degraded, and of each seven
-images more that random gains of its bands give, one of which may be another degradation of the same crop; the labels of
-all are the committee's, against the clean crop. Files that exist are not made again. Then the model is trained: the
-pairwise fidelity loss over a batch of eight crops, as always, plus the same over the eight images of each crop alone,
-whose labels are trusted to --deviation. OUT/model receives the average of its weights (EMA), in half precision.
+First OUT/samples-K.pt, in --parts processes: crops of 128 pixels, clean (one in nine) or degraded, and of each seven
+images more that gains of its bands give: five at random, and of 24 others the two that the model likes best, since an
+ascent would find these. One may be another degradation of the same crop. The labels of all are the committee's, against
+the clean crop. Files that exist are not made again. Then the model is trained: the pairwise fidelity loss over a batch
+of eight crops, as always, plus the same over the eight images of each crop alone, whose labels are trusted to
+--deviation. OUT/model receives the average of its weights (EMA), in half precision.
 --held-out N leaves out N photographs of the first folder, chosen at random, and links them into OUT/held-out: for
 choosing options (sweep.py) and constants (dlmap calibrate).
 """
@@ -30,12 +31,21 @@ from dlmap import DiffusionPrior
 from dlmap.domain import Bands
 from mslique import MSLIQE, degrade, degrade_by, fidelity_loss, list_images, read_image, reference_quality
 from mslique.data.crops import clean_crop, varied
+from mslique.views import MultiScaleViews
 
 SIZE, VIEW, VERSIONS, BATCH = 128, 96, 8, 8
+OTHERS, LIKED = 24, 2
 LEVELS = ((0.05, 0.12, 0.35), (0.05, 0.12, 0.35), (0.03, 0.08, 0.2, 0.35))
 COMMON = ("gaussian_blur", "lens_blur", "motion_blur", "gaussian_noise", "shot_noise", "rescale", "jpeg", "jpeg2000",
           "avif", "oversharpening", "film_grain", "camera_denoising", "exposure", "contrast")  # fmt: skip
-SEED = 7
+JOURNEY = (
+    (0.6, ("gaussian_blur", "lens_blur", "motion_blur", "rescale")),
+    (0.5, ("gaussian_noise", "shot_noise", "film_grain")),
+    (0.4, ("camera_denoising", "oversharpening")),
+    (0.7, ("jpeg", "jpeg2000", "avif")),
+)
+"""What befalls a photograph on its way: how often, and one of which kinds."""
+SEED = 8
 BETWEEN = 25.0
 """Labels of different crops, and how far they are trusted: as in configs/mslique/tiny.yaml."""
 
@@ -46,9 +56,9 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("photos", type=Path, nargs="+", metavar="PHOTOS")
     parser.add_argument("--prior", default="data/ldm-tiny")
     parser.add_argument("--model", default="data/mslique-tiny", help="to start from (default: %(default)s)")
-    parser.add_argument("--crops", type=int, default=2000)
+    parser.add_argument("--crops", type=int, default=5000)
     parser.add_argument("--parts", type=int, default=2, help="processes that make the samples (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--rate", type=float, default=3e-4, help="learning rate (default: %(default)s)")
     parser.add_argument("--deviation", type=float, default=6.0, help="of labels of one crop (default: %(default)s)")
     parser.add_argument("--within", type=float, default=1.0, help="weight of pairs of one crop (default: %(default)s)")
@@ -82,38 +92,60 @@ def make_part(photos: Sequence[Path], part: int, options: argparse.Namespace) ->
     """Every crop has a generator of its own: the samples do not depend on the number of parts but for their order."""
     torch.set_num_threads(max(1, torch.get_num_threads() // options.parts))
     prior = DiffusionPrior.from_pretrained(options.prior, precision="auto")
+    model = MSLIQE.from_pretrained(options.model).eval()
     made = []
     for k in tqdm(range(part, options.crops, options.parts), desc=f"part {part}", position=part):
         rng = default_rng((SEED, k))
         photo = (read_image(photos[k // 2 % len(photos)]) * 255).round().byte()
-        made.append(versions(varied(clean_crop(photo, SIZE, rng), rng), prior, rng))
+        made.append(versions(clean(photo, rng), prior, model, rng))
     images, labels = (torch.stack(column) for column in zip(*made, strict=True))
     torch.save({"images": images, "labels": labels}, options.output / f"samples-{part}.pt")
 
 
+def clean(photo: Tensor, rng: Generator) -> Tensor:
+    """A crop (3, s, s): now and then the one of three with the finest detail, now and then grey."""
+    crops = [clean_crop(photo, SIZE, rng) for _ in range(3 if rng.random() < 0.3 else 1)]
+    crop = varied(max(crops, key=lambda one: one.diff(dim=-1).abs().mean().item()), rng)
+    return crop.mean(0, keepdim=True).expand_as(crop) if rng.random() < 0.06 else crop
+
+
 @torch.no_grad()
-def versions(clean: Tensor, prior: DiffusionPrior, rng: Generator) -> tuple[Tensor, Tensor]:
+def versions(clean: Tensor, prior: DiffusionPrior, model: MSLIQE, rng: Generator) -> tuple[Tensor, Tensor]:
     """Of a clean crop (3, s, s): images (VERSIONS, 3, s, s) uint8, the first without gains, and labels (VERSIONS,)."""
     clean = clean.mul(255).round() / 255
     image = degraded(clean, rng).mul(255).round() / 255
     domain = Bands(prior, LEVELS[rng.integers(len(LEVELS))], (-1.0, 2.5))
     states = domain.start(image[None])
-    gains = torch.from_numpy(random_gains(states.shape[1], rng)).to(states)
-    results = torch.cat([domain.images(one * domain.sizes, [0])[0] for one in gains])
+
+    def made(gains: np.ndarray) -> Tensor:
+        rows = torch.from_numpy(gains).to(states)
+        return torch.cat([domain.images(row * domain.sizes, [0])[0] for row in rows]).mul(255).round() / 255
+
+    others = made(np.concatenate([random_gains(states.shape[1], rng)[1:] for _ in range(4)])[:OTHERS])
+    liked = model(others, one_view(model)).topk(LIKED).indices
+    results = torch.cat([made(random_gains(states.shape[1], rng)[: VERSIONS - LIKED]), others[liked]])
     if rng.random() < 0.5:
-        results[-1] = degrade(clean, rng, 0.25)
-    eight = results.mul(255).round().byte()
-    return eight, reference_quality(eight / 255, clean.expand_as(eight))
+        results[1] = degrade(clean, rng, 0.25).mul(255).round() / 255
+    return results.mul(255).round().byte(), reference_quality(results, clean.expand_as(results))
+
+
+def one_view(model: MSLIQE) -> MultiScaleViews:
+    """The middle."""
+    return replace(model.views, n_crops=1, rule="even")
 
 
 def degraded(clean: Tensor, rng: Generator) -> Tensor:
     kind = rng.random()
-    if kind < 0.08:
+    if kind < 0.11:
         return clean
-    if kind < 0.5:
+    if kind < 0.45:
         return degrade(clean, rng, 0.25)
-    for name in rng.choice(COMMON, size=rng.choice([1, 2]), replace=False):
-        clean = degrade_by(name, clean, float(rng.uniform(0, 0.9)), rng)
+    if kind < 0.7:
+        names = list(rng.choice(COMMON, size=rng.choice([1, 2]), replace=False))
+    else:
+        names = [rng.choice(kinds) for often, kinds in JOURNEY if rng.random() < often]
+    for name in names:
+        clean = degrade_by(name, clean, float(rng.uniform(0, 0.9 if kind < 0.7 else 0.6)), rng)
     return clean
 
 
@@ -131,7 +163,7 @@ def taught(model: MSLIQE, images: Tensor, labels: Tensor, options: argparse.Name
     """Fine-tuned on crops (N, VERSIONS, 3, s, s) uint8 with labels (N, VERSIONS); batch statistics stay as they are."""
     model.train().requires_grad_(True)
     model.clip.eval()
-    views, groups = replace(model.views, n_crops=1, rule="random"), torch.arange(BATCH).repeat_interleave(VERSIONS)
+    views, groups = one_view(model), torch.arange(BATCH).repeat_interleave(VERSIONS)
     averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.995))
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.rate, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.LambdaLR(

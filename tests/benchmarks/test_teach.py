@@ -12,6 +12,13 @@ from toys import prior, save_prior, save_quality
 from mslique import MSLIQE, reference_quality
 
 
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> MSLIQE:
+    folder = str(tmp_path_factory.mktemp("quality"))
+    save_quality(folder)
+    return MSLIQE.from_pretrained(folder).eval()
+
+
 def clean() -> torch.Tensor:
     crop = skimage.data.astronaut()[30:158, 140:268]
     return torch.from_numpy(crop.copy()).permute(2, 0, 1).float() / 255
@@ -24,14 +31,31 @@ def test_gains_are_within_bounds_and_the_first_are_none() -> None:
         assert gains.min() >= -1 and gains.max() <= 2.5
 
 
-def test_versions_are_labelled_by_the_committee_and_the_first_is_the_degraded_crop() -> None:
-    images, labels = teach.versions(clean(), prior(), default_rng(3))
+def test_versions_are_labelled_by_the_committee_and_the_first_is_the_degraded_crop(model: MSLIQE) -> None:
+    images, labels = teach.versions(clean(), prior(), model, default_rng(3))
     rounded = clean().mul(255).round() / 255
     torch.testing.assert_close(labels, reference_quality(images / 255, rounded.expand_as(images)))
-    again, _ = teach.versions(clean(), prior(), default_rng(3))
+    again, _ = teach.versions(clean(), prior(), model, default_rng(3))
     assert torch.equal(images, again) and len({image.numpy().tobytes() for image in images}) == teach.VERSIONS
     degraded = teach.degraded(rounded, default_rng(3))
     assert (images[0] / 255 - degraded).abs().max() <= 0.51 / 255
+
+
+def test_the_last_versions_are_those_that_the_model_likes_best(model: MSLIQE) -> None:
+    """Of 24 that are drawn like the others, so that they nearly always have higher scores than the others' mean."""
+    gaps = []
+    for seed in range(6):
+        images, _ = teach.versions(clean(), prior(), model, default_rng(seed))
+        scores = model(images / 255, teach.one_view(model))
+        gaps.append(scores[-teach.LIKED :].mean() - scores[: -teach.LIKED].mean())
+    assert sum(gap > 0 for gap in gaps) >= 5
+
+
+def test_crops_of_a_photograph_are_images_and_a_few_are_grey() -> None:
+    photo = torch.from_numpy(skimage.data.astronaut().copy()).permute(2, 0, 1)
+    crops = torch.stack([teach.clean(photo, default_rng(seed)) for seed in range(100)])
+    assert crops.shape[1:] == (3, teach.SIZE, teach.SIZE) and crops.min() >= 0 and crops.max() <= 1
+    assert 1 <= sum(torch.equal(crop[0], crop[1]) for crop in crops) <= 15  # 6 expected
 
 
 @pytest.mark.slow
