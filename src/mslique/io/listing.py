@@ -13,6 +13,8 @@ from .opening import FORMATS
 
 NO_PHOTOGRAPHS = frozenset({"__MACOSX", "@eaDir", "Thumbs.db", "desktop.ini"})
 """Files and folders that operating systems and storage devices put beside photographs."""
+TEXTS = frozenset({".csv", ".html", ".json", ".log", ".md", ".pdf", ".txt", ".xlsx", ".xmp", ".yaml", ".yml"})
+"""Suffixes of what people and programs, this one too, write about photographs."""
 MOST_KINDS = 8
 
 
@@ -30,7 +32,8 @@ def list_images(folder: str | Path, recursive: bool = True) -> list[Path]:
 
     Links to files are listed, also broken ones, so that an error names them later. Links to folders are not followed.
     A folder below that cannot be listed is left out, with a warning. Another warning counts the files of other kinds;
-    hidden ones and what systems put beside photographs (``._a.jpg``, ``Thumbs.db``, ``__MACOSX``) are not counted.
+    hidden ones, texts and tables, and what systems put beside photographs (``._a.jpg``, ``Thumbs.db``, ``__MACOSX``) are
+    not counted.
 
     Raises:
         UserError: the folder is missing, is not a folder, cannot be listed, or holds no image.
@@ -48,6 +51,8 @@ def list_images(folder: str | Path, recursive: bool = True) -> list[Path]:
         hint = "" if recursive else ", or search the folders below it too (recursive)"
         there = f", but {_kinds(others)}" if others else ""
         raise UserError(f"{root} holds no image ({', '.join(sorted(known))}){there}: check the folder{hint}")
+    for suffix in TEXTS:
+        del others[suffix]
     if others:
         count = f"{others.total()} file{'s' * (others.total() > 1)}"
         warnings.warn(

@@ -54,6 +54,15 @@ def test_what_systems_put_beside_photographs_is_no_photograph(tmp_path: Path) ->
         assert listed(tmp_path) == ["a.jpg"]
 
 
+def test_texts_and_tables_beside_photographs_are_no_news(tmp_path: Path) -> None:
+    fill(tmp_path, "a.png", "README.md", "results.csv", "report.html", "config.YAML", "a.xmp")
+    with warnings.catch_warnings(action="error"):
+        assert listed(tmp_path) == ["a.png"]
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(UserError, match=r"but \.csv \(1\), \.html"):
+        list_images(tmp_path)
+
+
 def test_an_error_says_what_is_there_instead(tmp_path: Path) -> None:
     fill(tmp_path, "a.heic", "b.heic")
     with pytest.raises(UserError, match=r"holds no image \(\.apng, .*\), but \.heic \(2\): check the folder"):
