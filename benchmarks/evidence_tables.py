@@ -14,7 +14,7 @@ Rows = dict[tuple[str, str], Row]
 JUDGES = ("witness", "NIQE", "PIQE", "BRISQUE")
 MOVES = ("drift", "colour")
 """Measured from the input, for which they are 0."""
-DISTANCES = ("PSNR", "SSIM", "FSIM", "NLPD", "committee")
+DISTANCES = ("PSNR", "SSIM", "FSIM", "NLPD", "colours", "committee")
 CELL, HEAD = 260, 24
 
 
@@ -32,7 +32,7 @@ def write_tables(output: Path) -> str:
         ("undamaged crops", [row for row in rows if row["group"] == "undamaged"], ("SSIM", "committee")),
         ("photographs as they are", [row for row in rows if row["group"] == "real"], JUDGES),
     ):
-        parts += [f"\n### {title}: change from the input\n", means(some, ("quality", *MOVES, *columns))]
+        parts += [f"\n### {title}: change from the input\n", means(some, ("quality", "drift", *columns))]
         if "committee" in columns:
             parts += [f"\n### {title}: is the score earned?\n", earned(some)]
         if title != "undamaged crops":

@@ -90,7 +90,7 @@ def judges(witness: str | Path, clean_photos: Iterable[Path]) -> dict[str, Measu
 
 
 def distances() -> dict[str, Distance]:
-    """To a clean original, (1, 3, H, W) both; higher is better (NLPD negated).
+    """To a clean original, (1, 3, H, W) both; higher is better (NLPD and :func:`color_shift` negated).
 
     The committee is what the embedded quality models were taught to predict: whether it follows a score that was
     maximised tells whether the score was earned.
@@ -101,6 +101,7 @@ def distances() -> dict[str, Distance]:
         "SSIM": lambda image, clean: structural_similarity_index_measure(image, clean, data_range=1.0),
         "FSIM": lambda image, clean: fsim(image, clean),
         "NLPD": lambda image, clean: -nlpd(image, clean),
+        "colours": lambda image, clean: torch.tensor(-color_shift(image[0], clean[0])),
         "committee": reference_quality,
     }
 

@@ -33,7 +33,7 @@ from mslique import MSLIQE, list_images
 BASE = Path("configs/dlmap/tiny.yaml")
 SIZE = 128
 KINDS = [*MIXTURES, "random", "undamaged", "random", *MIXTURES, "undamaged", "random", "undamaged", "random"]
-MEASURES = ("witness", "PSNR", "SSIM", "FSIM", "committee")
+MEASURES = ("witness", "PSNR", "SSIM", "FSIM", "colours", "committee")
 Row = dict[str, Any]
 
 
