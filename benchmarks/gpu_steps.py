@@ -148,6 +148,7 @@ def quality(options: argparse.Namespace) -> int:
     common += ["--data=gpu_samples.PreparedCrops", f"--data.folder={options.samples}", "--data.distinct_samples=null"]
     common += [f"--data.batch_size={batch}", f"--data.samples_per_epoch={samples}", f"--trainer.max_epochs={epochs}"]
     common += ["--model.learning_rate=1e-4", "--model.warmup_steps=50", "--model.model.n_crops=1"]
+    common += [f"--trainer.precision={'bf16-mixed' if options.device == 'cuda' else '32-true'}"]
     train(options, common, "val_srcc", [], ["--ckpt_path=last"])
     return 0
 
