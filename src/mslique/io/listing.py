@@ -32,7 +32,7 @@ def list_images(folder: str | Path, recursive: bool = True) -> list[Path]:
 
     Links to files are listed, also broken ones, so that an error names them later. Links to folders are not followed.
     A folder below that cannot be listed is left out, with a warning. Another warning counts the files of other kinds;
-    hidden ones, texts and tables, and what systems put beside photographs (``._a.jpg``, ``Thumbs.db``, ``__MACOSX``) are
+    texts, tables, hidden files and what systems put beside photographs (``._a.jpg``, ``Thumbs.db``, ``__MACOSX``) are
     not counted.
 
     Raises:
