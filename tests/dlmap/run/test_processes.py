@@ -93,8 +93,10 @@ def test_two_processes_do_every_photograph_once(many: Path, plain: Path, tmp_pat
 def test_two_runs_do_not_meet_in_one_folder(many: Path, plain: Path, tmp_path: Path, models: list[str]) -> None:
     first = start(many, tmp_path, *models, *TWO, "--data.batch_size=1", "--model.ascent.iterations=20")
     wait_for(1, tmp_path)
+    os.killpg(first.pid, signal.SIGSTOP)  # so that it cannot end before the second has begun
     second = start(many, tmp_path, *models, *TWO)
     _, errors = second.communicate(timeout=180)
+    os.killpg(first.pid, signal.SIGCONT)
     assert first.poll() is None and second.returncode == 1
     assert f"error: another run is writing to --output {tmp_path}: wait until it has ended" in errors
     assert "Traceback" not in errors
