@@ -300,6 +300,7 @@ def real(folder: Path, limit: int | None) -> Iterator[list[Input]]:
 
 
 def square(image: Tensor, size: int) -> Tensor:
+    """The central square of (3, H, W), of side ``size`` or the shorter side if that is less."""
     size = min(size, *image.shape[1:])
     top, left = ((side - size) // 2 for side in image.shape[1:])
     return image[:, top : top + size, left : left + size].contiguous()
