@@ -30,7 +30,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from evidence_tables import write_tables
-from figure1 import load
 from judges import Distance, Measure, color_shift, distances, judges, scores
 from PIL import ImageFilter
 from scipy import ndimage
@@ -39,6 +38,7 @@ from torch import Tensor, nn
 
 from dlmap import Ascent, DiffusionPrior, MAPObjective, enhance
 from dlmap.objective import Terms
+from dlmap.run.configuration import load_enhancer
 from dlmap.run.files import write_bytes
 from dlmap.run.module import MAPEnhancer
 from dlmap.run.pictures import save_png, to_pillow
@@ -176,7 +176,7 @@ class Evidence:
     def __init__(self, options: argparse.Namespace) -> None:
         self.output, self.device, self.models = options.output, torch.device(options.device), {}
         for config in options.configs:
-            model = load(config).to(self.device)
+            model = load_enhancer(config).to(self.device)
             kinds = {"bands": "bands", "latent": f"latent MAP, {SOLVERS[type(model.prior.solver).__name__]}"}
             name = ", then ".join(kinds[stage.domain] for stage in model.stages)
             self.models[name if name not in self.models else f"{name} ({config.stem})"] = model

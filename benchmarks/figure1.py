@@ -13,15 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import torch
-import yaml
-from jsonargparse import ArgumentParser
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from dlmap import Ascent, enhance
+from dlmap.run.configuration import load_enhancer
 from dlmap.run.module import MAPEnhancer
 from dlmap.run.pictures import save_png, to_pillow
 from mslique import MSLIQE, read_image
@@ -42,7 +40,7 @@ class Cell:
 
 def main(args: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(args)
-    model = load(options.config)
+    model = load_enhancer(options.config)
     witness = MSLIQE.from_pretrained(options.witness).eval()
     pixel = Ascent(
         iterations=options.pixel_iterations,
@@ -66,14 +64,6 @@ def main(args: Sequence[str] | None = None) -> int:
     options.output.with_suffix(".md").write_text(summary)
     sys.stdout.write(summary)
     return 0
-
-
-def load(config: Path) -> MAPEnhancer:
-    """The model of a configuration file of ``lightning predict``."""
-    parser = ArgumentParser()
-    parser.add_subclass_arguments(MAPEnhancer, "model")
-    entries: dict[str, Any] = yaml.safe_load(config.read_text())
-    return parser.instantiate_classes(parser.parse_object({"model": entries["model"]})).model
 
 
 def problems(weights: Sequence[float], pixel: Ascent, latent: Ascent) -> list[tuple[str, float, Ascent]]:

@@ -23,10 +23,10 @@ from typing import Any
 import torch
 import yaml
 from evidence import BATCH, MIXTURES, Input, cut, degraded
-from figure1 import load
 from judges import distances, scores
 
 from dlmap import enhance
+from dlmap.run.configuration import load_enhancer
 from dlmap.run.files import write_bytes
 from mslique import MSLIQE, list_images
 
@@ -75,7 +75,7 @@ def tried(changes: dict[str, Any], inputs: Sequence[Input], written: Path, *meas
     merge(config["model"]["init_args"], changes)
     written.parent.mkdir(parents=True, exist_ok=True)
     written.write_text(yaml.safe_dump(config))
-    model, rows = load(written), []
+    model, rows = load_enhancer(written), []
     for k in range(0, len(inputs), BATCH):
         batch = inputs[k : k + BATCH]
         start = time.monotonic()

@@ -1,16 +1,18 @@
 """Teach a quality model to rank what one photograph can be made into: gains of the prior's bands, against its original.
 
-    python benchmarks/teach.py OUT PHOTOS... [--model data/mslique-tiny] [--crops 5000] [--steps 3000] [--rate 3e-4]
+    python benchmarks/teach.py OUT PHOTOS... [--model data/mslique-tiny] [--crops 5000] [--steps 3000]
+        [--earlier OUT...] [--held-out N]
 
 First OUT/samples-K.pt, in --parts processes: crops of 128 pixels, clean (one in nine) or degraded, and of each seven
 images more that gains of its bands give: five at random, and of 24 others the two that the model likes best, since an
 ascent would find these. One may be another degradation of the same crop. The labels of all are the committee's, against
-the clean crop. Files that exist are not made again. Then the model is trained: the pairwise fidelity loss over a batch
-of eight crops, as always, plus the same over the eight images of each crop alone, whose labels are trusted to
---deviation. OUT/model receives the average of its weights (EMA), in half precision.
+the clean crop. Files that exist are not made again. The samples of --earlier rounds are used as well: what the model
+liked then, it should not learn to like again. Then the model is trained: the pairwise fidelity loss over a batch of
+eight crops, as always, plus the same over the eight images of each crop alone, whose labels are trusted to --deviation.
+OUT/model receives the average of its weights (EMA), in half precision.
 --held-out N leaves out N photographs of the first folder, chosen at random, and links them into OUT/held-out: for
 choosing options (sweep.py) and constants (dlmap calibrate), and for the line that is printed at the end: what both
-models find among 29 images that gains make of a crop.
+models find, with one view, among 29 images that gains make of a crop.
 """
 
 import argparse
@@ -42,11 +44,10 @@ COMMON = ("gaussian_blur", "lens_blur", "motion_blur", "gaussian_noise", "shot_n
 JOURNEY = (
     (0.6, ("gaussian_blur", "lens_blur", "motion_blur", "rescale")),
     (0.5, ("gaussian_noise", "shot_noise", "film_grain")),
-    (0.4, ("camera_denoising", "oversharpening")),
+    (0.5, ("camera_denoising", "oversharpening", "oversharpening")),
     (0.7, ("jpeg", "jpeg2000", "avif")),
 )
 """What befalls a photograph on its way: how often, and one of which kinds."""
-SEED = 8
 BETWEEN = 25.0
 """Labels of different crops, and how far they are trusted: as in configs/mslique/tiny.yaml."""
 
@@ -59,6 +60,8 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", default="data/mslique-tiny", help="to start from (default: %(default)s)")
     parser.add_argument("--crops", type=int, default=5000)
     parser.add_argument("--parts", type=int, default=2, help="processes that make the samples (default: %(default)s)")
+    parser.add_argument("--earlier", type=Path, nargs="+", default=[], metavar="OUT")
+    parser.add_argument("--seed", type=int, default=9)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--rate", type=float, default=3e-4, help="learning rate (default: %(default)s)")
     parser.add_argument("--deviation", type=float, default=6.0, help="of labels of one crop (default: %(default)s)")
@@ -71,7 +74,8 @@ def main(args: Sequence[str] | None = None) -> int:
     if missing:
         with multiprocessing.get_context("spawn").Pool(len(missing)) as pool:
             pool.starmap(make_part, missing)
-    samples = [torch.load(path, weights_only=True) for path in parts]
+    earlier = [path for folder in options.earlier for path in sorted(folder.glob("samples-*.pt"))]
+    samples = [torch.load(path, weights_only=True) for path in earlier + parts]
     images, labels = (torch.cat([sample[name] for sample in samples]) for name in ("images", "labels"))
     model = taught(MSLIQE.from_pretrained(options.model), images, labels, options)
     model.half().save_pretrained(options.output / "model")
@@ -103,7 +107,7 @@ def make_part(photos: Sequence[Path], part: int, options: argparse.Namespace) ->
     model = MSLIQE.from_pretrained(options.model).eval()
     made = []
     for k in tqdm(range(part, options.crops, options.parts), desc=f"part {part}", position=part):
-        rng = default_rng((SEED, k))
+        rng = default_rng((options.seed, k))
         photo = (read_image(photos[k // 2 % len(photos)]) * 255).round().byte()
         made.append(versions(clean(photo, rng), prior, model, rng))
     images, labels = (torch.stack(column) for column in zip(*made, strict=True))
@@ -111,8 +115,8 @@ def make_part(photos: Sequence[Path], part: int, options: argparse.Namespace) ->
 
 
 def clean(photo: Tensor, rng: Generator) -> Tensor:
-    """A crop (3, s, s): now and then the one of three with the finest detail, now and then grey."""
-    crops = [clean_crop(photo, SIZE, rng) for _ in range(3 if rng.random() < 0.3 else 1)]
+    """A crop (3, s, s): often the one of four with the finest detail, now and then grey."""
+    crops = [clean_crop(photo, SIZE, rng) for _ in range(4 if rng.random() < 0.4 else 1)]
     crop = varied(max(crops, key=lambda one: one.diff(dim=-1).abs().mean().item()), rng)
     return crop.mean(0, keepdim=True).expand_as(crop) if rng.random() < 0.06 else crop
 
@@ -151,12 +155,12 @@ def found(models: Sequence[MSLIQE], photos: Sequence[Path], prior: DiffusionPrio
     """
     rows = []
     for k, path in enumerate(tqdm(photos, desc="held out")):
-        rng = default_rng((SEED, 2, k))
+        rng = default_rng((8, 2, k))
         crop = clean((read_image(path) * 255).round().byte(), rng)
         gains = [random_gains(len(LEVELS[0]), rng)[int(part > 0) :] for part in range(4)]
         images = of_gains(degraded(crop, rng), prior, LEVELS[0])(np.concatenate(gains))
         labels = reference_quality(images, crop.expand_as(images))
-        best = [labels[model(images).argmax()] for model in models]
+        best = [labels[model(images, one_view(model)).argmax()] for model in models]
         rows.append(torch.stack([*best, labels.max()]) - labels[0])
     return torch.stack(rows)
 
@@ -170,14 +174,15 @@ def degraded(clean: Tensor, rng: Generator) -> Tensor:
     kind = rng.random()
     if kind < 0.11:
         return clean
-    if kind < 0.45:
+    if kind < 0.4:
         return degrade(clean, rng, 0.25)
-    if kind < 0.7:
+    if kind < 0.6:
         names = list(rng.choice(COMMON, size=rng.choice([1, 2]), replace=False))
     else:
         names = [rng.choice(kinds) for often, kinds in JOURNEY if rng.random() < often]
     for name in names:
-        clean = degrade_by(name, clean, float(rng.uniform(0, 0.9 if kind < 0.7 else 0.6)), rng)
+        most = 0.9 if kind < 0.6 or name == "oversharpening" else 0.6
+        clean = degrade_by(name, clean, float(rng.uniform(0, most)), rng)
     return clean
 
 
@@ -206,7 +211,7 @@ def taught(model: MSLIQE, images: Tensor, labels: Tensor, options: argparse.Name
     )
     bar = tqdm(range(options.steps), desc="teaching")
     for step in bar:
-        rng = default_rng((SEED, 1, step))
+        rng = default_rng((options.seed, 1, step))
         chosen = rng.choice(len(images), BATCH, replace=False)
         batch = images[chosen].flatten(0, 1).rot90(int(rng.integers(4)), (-2, -1)).float() / 255
         top, left = rng.integers(SIZE - VIEW + 1, size=2)

@@ -5,12 +5,14 @@ from .objective import MAPObjective
 from .options import Ascent, PriorOptions
 from .prior import DiffusionPrior
 from .quality import Mixture, MSLIQEQuality, PyiqaQuality
+from .run.configuration import load_config
 
 __all__ = [
     "Ascent",
     "DiffusionPrior",
     "enhance",
     "Enhanced",
+    "load_config",
     "MAPObjective",
     "Mixture",
     "MSE",

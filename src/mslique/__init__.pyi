@@ -11,7 +11,7 @@ from .io.folders import filled
 from .io.hub import model_source
 from .io.listing import list_images
 from .io.opening import image_size
-from .io.shipped import SHIPPED
+from .io.shipped import SHIPPED, located
 from .io.tables import decimal_number, table_rows
 from .io.trust import check_finite, only_weights, restrict_classes
 from .learning_rate import training_steps
@@ -40,6 +40,7 @@ __all__ = [
     "image_size",
     "list_images",
     "load_model",
+    "located",
     "make_calibration",
     "make_loader",
     "model_source",

@@ -4,20 +4,19 @@ An entry is ``{class_path, init_args}``, as ``objective.quality`` of ``lightning
 """
 
 import re
-from argparse import ArgumentError
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import yaml
-from jsonargparse import ArgumentParser
 from torch import Tensor, nn
 
-from mslique import UserError, lightning_cli, only_weights, restrict_classes
+from mslique import UserError
 
 from .. import calibrate
 from ..metrics import check_gradient
+from ..run.configuration import built, parser_of
 from .definition import check_name
 
 Entry = dict[str, Any]
@@ -69,7 +68,7 @@ def overlay(entry: Entry) -> str:
 
     It has all defaults of the class, so that no option of the configuration's own model remains.
     """
-    values = _parser("quality").parse_object({"quality": entry}).as_dict()["quality"]
+    values = parser_of(nn.Module).parse_object({"entry": entry}).as_dict()["entry"]
     return yaml.safe_dump(reduce(lambda inner, key: {key: inner}, reversed(PLACE), values), sort_keys=False)
 
 
@@ -98,13 +97,7 @@ def build(entry: Entry, name: str = "quality") -> nn.Module:
     Raises:
         UserError: weights are missing, an option is wrong, or a configuration may not name the class.
     """
-    parser = _parser(name)
-    try:
-        with only_weights():
-            model: nn.Module = parser.instantiate_classes(parser.parse_object({name: entry}))[name]
-    except (ValueError, ArgumentError) as error:
-        raise lightning_cli.user_error(error) or UserError(f"{name} cannot be made: {error}") from None
-    return model.eval().requires_grad_(False)
+    return built(nn.Module, entry, name).eval().requires_grad_(False)
 
 
 def check(entries: Mapping[str, Entry], calibrated: bool) -> None:
@@ -145,14 +138,6 @@ def fitted(entries: Mapping[str, Entry], photos: Path) -> dict[str, Entry]:
 
 def _raw(entry: Entry) -> Callable[[Tensor], Tensor]:
     return cast(Callable[[Tensor], Tensor], build(with_constants(entry, 0.0, 1.0)).raw)
-
-
-def _parser(name: str) -> ArgumentParser:
-    """A parser of one module, of the classes that a configuration may name; it raises its errors."""
-    restrict_classes()
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(nn.Module, name)
-    return parser
 
 
 def _entry(path: Path) -> Entry:
