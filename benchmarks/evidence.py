@@ -3,8 +3,9 @@
     python benchmarks/evidence.py KODAK24 REAL TRAINING OUT [--configs CONFIG...] [--limit N] [--part K N] [--quick]
 
 Inputs: of every photograph of KODAK24 a square of 128 pixels at half size, under eight mixtures of degradations, chosen
-before any result was seen, under a random mixture of those of training, and undamaged; and the central square of at
-most 192 pixels of every photograph of REAL, as it is. Methods: unsharp mask, non-local means and BM3D with an estimate
+before any result was seen, under a random mixture of those of training, and undamaged; the square of 128 pixels with
+the finest texture at a quarter of its size, oversharpened and undamaged; and the central square of at most 192 pixels
+of every photograph of REAL, as it is. Methods: unsharp mask, non-local means and BM3D with an estimate
 of the noise, direct ascent, pixel MAP, and the configurations, of which the first decides the objective on pixels. The
 judges (see judges.py) are a witness, NIQE fitted to the photographs of TRAINING, PIQE and BRISQUE.
 
@@ -58,6 +59,7 @@ MIXTURES: dict[str, tuple[tuple[str, float], ...]] = {
 CONFIGS = ("configs/dlmap/tiny.yaml", "configs/dlmap/published_tiny.yaml")
 SOLVERS = {"EDICT": "EDICT", "BDIA": "BDIA", "OBELM": "O-BELM"}
 RANDOM, UNDAMAGED = "random", "undamaged"
+FINE, FINE_UNDAMAGED = "fine, oversharpened", "fine, undamaged"
 ON_PIXELS = {"direct ascent": False, "pixel MAP": True}  # with the fidelity term?
 PIXEL_STEPS = Ascent(iterations=16, step_size=0.75, target=1e9, domain="pixel")
 
@@ -266,8 +268,9 @@ def kodak(folder: Path, limit: int | None, mixtures: int | None = None) -> Itera
     for name in list(MIXTURES)[:mixtures]:
         inputs = [degraded(path, index, name, SIZE) for index, path in enumerate(photos)]
         yield from (inputs[k : k + BATCH] for k in range(0, len(inputs), BATCH))
-    for name in (RANDOM, UNDAMAGED)[:mixtures]:
-        inputs = [cut(path, index, name, SIZE) for index, path in enumerate(photos)]
+    for name in (RANDOM, UNDAMAGED, FINE, FINE_UNDAMAGED):
+        chosen = finest if name in (FINE, FINE_UNDAMAGED) else cut
+        inputs = [chosen(path, index, name, SIZE) for index, path in enumerate(photos)]
         yield from (inputs[k : k + BATCH] for k in range(0, len(inputs), BATCH))
 
 
@@ -289,9 +292,24 @@ def cut(path: Path, index: int, kind: str, size: int) -> Input:
     return Input(kind, path.stem, image, clean)
 
 
+def finest(path: Path, index: int, kind: str, size: int) -> Input:
+    """Of the squares of the photograph at a quarter of its size, the one with the finest texture."""
+    image = _shrunk(path, 0.25)
+    size = min(size, *image.shape[1:])
+    squares = image.unfold(1, size, 16).unfold(2, size, 16).flatten(1, 2).transpose(0, 1)
+    clean = _8bit(max(squares, key=lambda one: one.diff(dim=-1).abs().mean().item()))
+    rng = np.random.default_rng(index)
+    return Input(
+        kind, path.stem, _8bit(degrade_by("oversharpening", clean, 0.5, rng)) if kind == FINE else clean, clean
+    )
+
+
 def _halved(path: Path, size: int) -> Tensor:
-    image = F.interpolate(read_image(path)[None], scale_factor=0.5, mode="bicubic", antialias=True)[0]
-    return square(image.clamp(0, 1), size)
+    return square(_shrunk(path, 0.5), size)
+
+
+def _shrunk(path: Path, factor: float) -> Tensor:
+    return F.interpolate(read_image(path)[None], scale_factor=factor, mode="bicubic", antialias=True)[0].clamp(0, 1)
 
 
 def real(folder: Path, limit: int | None) -> Iterator[list[Input]]:

@@ -23,19 +23,22 @@ def write_tables(output: Path) -> str:
     paths = sorted((output / "rows").glob("*/*.json"))
     rows = [row for path in paths for row in json.loads(path.read_text())["rows"]]
     ours = unique(row["method"] for row in rows if row.get("seconds"))
-    whole = ("real", "random", "undamaged")
-    degraded = [row for row in rows if row["group"] not in whole]
+    others = ("random", "undamaged", "fine, oversharpened", "fine, undamaged", "real")
+    by_group = {group: [row for row in rows if row["group"] == group] for group in others}
+    degraded = [row for row in rows if row["group"] not in others]
     parts = []
     for title, some, columns in (
         ("eight mixtures", degraded, (*JUDGES, *DISTANCES)),
-        ("random mixtures", [row for row in rows if row["group"] == "random"], (*JUDGES, *DISTANCES)),
-        ("undamaged crops", [row for row in rows if row["group"] == "undamaged"], ("SSIM", "committee")),
-        ("photographs as they are", [row for row in rows if row["group"] == "real"], JUDGES),
+        ("random mixtures", by_group["random"], (*JUDGES, *DISTANCES)),
+        ("undamaged", by_group["undamaged"], ("SSIM", "committee")),
+        ("fine texture, oversharpened", by_group["fine, oversharpened"], (*JUDGES, *DISTANCES)),
+        ("fine texture, undamaged", by_group["fine, undamaged"], ("SSIM", "committee")),
+        ("photographs as they are", by_group["real"], JUDGES),
     ):
         parts += [f"\n### {title}: change from the input\n", means(some, ("quality", "drift", *columns))]
         if "committee" in columns:
             parts += [f"\n### {title}: is the score earned?\n", earned(some)]
-        if title != "undamaged crops":
+        if not title.endswith("undamaged"):
             parts += [f"\n### {title}: how often a judge prefers the first of two\n", preferences(some, ours)]
     parts += ["\n### by mixture: change from the input\n", by_mixture(degraded, ours)]
     text = "\n".join(parts) + "\n"

@@ -64,6 +64,17 @@ def test_the_colour_shift_is_that_of_the_patch_that_moved_most() -> None:
     assert color_shift(checks, before) < 0.01  # texture is no colour
 
 
+def test_the_square_with_the_finest_texture_is_found_and_oversharpened(tmp_path: Path) -> None:
+    picture = torch.full((3, 128, 192), 0.5)
+    picture[:, :, 150:] += 0.1 * (torch.arange(42) % 2 - 0.5)
+    save_png(picture.repeat_interleave(4, 1).repeat_interleave(4, 2), tmp_path / "a.png")
+    fine = evidence.finest(tmp_path / "a.png", 0, evidence.FINE_UNDAMAGED, 128)
+    assert fine.clean is not None and fine.image.shape == (3, 128, 128) and torch.equal(fine.image, fine.clean)
+    assert fine.image[..., 90:].diff().abs().mean() > 0.05 and fine.image[..., :80].std() < 0.01  # its right end
+    sharp = evidence.finest(tmp_path / "a.png", 0, evidence.FINE, 128)
+    assert torch.equal(sharp.clean, fine.clean) and sharp.image.std() > 1.5 * fine.image.std()
+
+
 @pytest.mark.slow
 def test_the_command_goes_on_where_it_was_ended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for k in range(2):
@@ -81,7 +92,7 @@ def test_the_command_goes_on_where_it_was_ended(tmp_path: Path, capsys: pytest.C
     command += [f"--witness={tmp_path / 'quality'}"]
     assert evidence.main(command) == 0
     tables, rows = capsys.readouterr().out, sorted((tmp_path / "out/rows").glob("*/*.json"))
-    assert len(rows) == 2 * (2 + 2) + 1 and "at equal drift | 4 |" in tables
+    assert len(rows) == 2 * (2 + 4) + 1 and "at equal drift | 4 |" in tables
     assert (tmp_path / "out/pictures.png").is_file()
     before = [(path.stat().st_mtime_ns, scores(path)) for path in rows]
     for path in rows[:2]:  # one batch: with another number of images rounding would differ
