@@ -12,12 +12,7 @@ from torch import Tensor, nn
 
 from .io.errors import UserError, in_short
 from .io.trust import check_finite
-
-CLASSES = {
-    "clip": ("CLIPConfig", "CLIPModel"),
-    "siglip": ("SiglipConfig", "SiglipModel"),
-    "siglip2": ("Siglip2Config", "Siglip2Model"),
-}
+from .towers import KINDS
 
 
 class HuggingFaceCLIP(nn.Module):
@@ -34,7 +29,7 @@ class HuggingFaceCLIP(nn.Module):
         import transformers
 
         super().__init__()
-        config, model = (getattr(transformers, name) for name in CLASSES[settings["model_type"]])
+        config, model = (getattr(transformers, KINDS[settings["model_type"]] + part) for part in ("Config", "Model"))
         try:
             self.model = model._from_config(config.from_dict(dict(settings)), attn_implementation="sdpa").float()
         except Exception as reason:  # a config.json may hold anything

@@ -24,8 +24,11 @@ PUBLISHED = "ViT-B-32-quickgelu"
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 OPEN_CLIP, TRANSFORMERS = "open_clip_config.json", "config.json"
-KINDS = ("clip", "siglip", "siglip2")
-"""``model_type`` of transformers. SigLIP 2 of one image size is published as ``siglip``; ``siglip2`` is NaFlex."""
+KINDS = {"clip": "CLIP", "siglip": "Siglip", "siglip2": "Siglip2"}
+"""``model_type`` of transformers, and how the names of its classes begin.
+
+SigLIP 2 of one image size is published as ``siglip``; ``siglip2`` is NaFlex.
+"""
 CODE = ("auto_map", "attn_implementation", "quantization_config")
 """Settings of transformers that name code or kernels to load."""
 
