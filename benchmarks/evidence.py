@@ -268,9 +268,8 @@ def kodak(folder: Path, limit: int | None, mixtures: int | None = None) -> Itera
     for name in list(MIXTURES)[:mixtures]:
         inputs = [degraded(path, index, name, SIZE) for index, path in enumerate(photos)]
         yield from (inputs[k : k + BATCH] for k in range(0, len(inputs), BATCH))
-    for name in (RANDOM, UNDAMAGED, FINE, FINE_UNDAMAGED):
-        chosen = finest if name in (FINE, FINE_UNDAMAGED) else cut
-        inputs = [chosen(path, index, name, SIZE) for index, path in enumerate(photos)]
+    for name, made in ((RANDOM, cut), (UNDAMAGED, cut), (FINE, finest), (FINE_UNDAMAGED, finest)):
+        inputs = [made(path, index, name, SIZE) for index, path in enumerate(photos)]
         yield from (inputs[k : k + BATCH] for k in range(0, len(inputs), BATCH))
 
 
@@ -294,14 +293,13 @@ def cut(path: Path, index: int, kind: str, size: int) -> Input:
 
 def finest(path: Path, index: int, kind: str, size: int) -> Input:
     """Of the squares of the photograph at a quarter of its size, the one with the finest texture."""
-    image = _shrunk(path, 0.25)
-    size = min(size, *image.shape[1:])
-    squares = image.unfold(1, size, 16).unfold(2, size, 16).flatten(1, 2).transpose(0, 1)
-    clean = _8bit(max(squares, key=lambda one: one.diff(dim=-1).abs().mean().item()))
-    rng = np.random.default_rng(index)
-    return Input(
-        kind, path.stem, _8bit(degrade_by("oversharpening", clean, 0.5, rng)) if kind == FINE else clean, clean
-    )
+    shrunk = _shrunk(path, 0.25)
+    size = min(size, *shrunk.shape[1:])
+    squares = shrunk.unfold(1, size, 16).unfold(2, size, 16).flatten(1, 2).transpose(0, 1)
+    clean = image = _8bit(max(squares, key=lambda one: one.diff(dim=-1).abs().mean().item()))
+    if kind == FINE:
+        image = _8bit(degrade_by("oversharpening", clean, 0.5, np.random.default_rng(index)))
+    return Input(kind, path.stem, image, clean)
 
 
 def _halved(path: Path, size: int) -> Tensor:

@@ -155,7 +155,7 @@ def found(models: Sequence[MSLIQE], photos: Sequence[Path], prior: DiffusionPrio
     """
     rows = []
     for k, path in enumerate(tqdm(photos, desc="held out")):
-        rng = default_rng((8, 2, k))
+        rng = default_rng((8, 2, k))  # whatever the seed of the round, so that rounds can be compared
         crop = clean((read_image(path) * 255).round().byte(), rng)
         gains = [random_gains(len(LEVELS[0]), rng)[int(part > 0) :] for part in range(4)]
         images = of_gains(degraded(crop, rng), prior, LEVELS[0])(np.concatenate(gains))

@@ -9,7 +9,7 @@ import torch
 from diffusers import ModelMixin, SchedulerMixin
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from mslique import UserError, check_finite
+from mslique import UserError, check_finite, in_short
 
 LIBRARIES = ("diffusers", "transformers")
 PARTS = (ModelMixin, PreTrainedModel, SchedulerMixin, PreTrainedTokenizerBase)
@@ -83,7 +83,7 @@ def read(path: str, get: Any) -> Any:
     try:
         return get()
     except Exception as reason:
-        detail = f"{type(reason).__name__}: {' '.join(str(reason).split())[:300]}" if local else type(reason).__name__
+        detail = f"{type(reason).__name__}: {in_short(reason)}" if local else type(reason).__name__
         raise UserError(
             f"{path} is not a diffusers folder with safetensors weights, nor a model on the hub that can be reached"
             f" ({detail}): give a folder such as data/ldm-tiny, or check the id and the network; a model that was"

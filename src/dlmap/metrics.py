@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mslique import UserError, only_weights
+from mslique import UserError, in_short, only_weights
 
 from .activations import is_out_of_memory
 
@@ -60,7 +60,7 @@ class PyiqaMetric(nn.Module):
             if is_out_of_memory(reason):
                 raise
             size = " x ".join(map(str, images.shape[-2:]))
-            raise UserError(f"{self.name} cannot score an image of {size} pixels: {_short(reason)}") from reason
+            raise UserError(f"{self.name} cannot score an image of {size} pixels: {in_short(reason, 200)}") from reason
 
 
 @torch.enable_grad()
@@ -76,7 +76,7 @@ def check_gradient(name: str, score: Callable[[Tensor], Tensor]) -> None:
     try:
         (gradient,) = torch.autograd.grad(value, noisy)
     except RuntimeError as reason:  # no graph, or an operation without a derivative
-        raise UserError(f"{name} cannot be optimised: it is not differentiable ({_short(reason)})") from reason
+        raise UserError(f"{name} cannot be optimised: it is not differentiable ({in_short(reason, 200)})") from reason
     if not gradient.isfinite().all() or not gradient.any():
         kind = "zero" if gradient.isfinite().all() else "not finite"
         raise UserError(f"{name} cannot be optimised: its gradient with respect to the image is {kind}")
@@ -109,9 +109,9 @@ def _create(name: str, options: dict[str, Any]) -> Any:
             return create_metric(name, as_loss=True, loss_reduction="none", device=torch.device("cpu"), **options)
     except Exception as reason:  # networks, unpicklers, state dicts and architectures fail in many ways
         raise UserError(
-            f"pyiqa's metric {name!r} cannot be made ({type(reason).__name__}: {_short(reason)}). If its weights are"
-            f" missing: let it download them once to {torch.hub.get_dir()}, or copy them there; most metrics also take"
-            " a local file, options: {pretrained_model_path: FILE}"
+            f"pyiqa's metric {name!r} cannot be made ({type(reason).__name__}: {in_short(reason, 200)}). If its weights"
+            f" are missing: let it download them once to {torch.hub.get_dir()}, or copy them there; most metrics also"
+            " take a local file, options: {pretrained_model_path: FILE}"
         ) from reason
 
 
@@ -128,7 +128,3 @@ def _same_random_numbers(device: torch.device) -> Iterator[None]:
             yield
         finally:
             np.random.set_state(state)
-
-
-def _short(reason: Exception) -> str:
-    return " ".join(str(reason).split())[:200]

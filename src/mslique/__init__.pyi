@@ -6,7 +6,7 @@ from .data.degradations.unseen import UNSEEN_DEGRADATIONS
 from .data.loaders import make_loader
 from .fidelity_loss import fidelity_loss
 from .io.decoding import Decoded, decode_image, read_image
-from .io.errors import UserError, above_zero, at_least
+from .io.errors import UserError, above_zero, at_least, in_short
 from .io.folders import filled
 from .io.hub import model_source
 from .io.listing import list_images
@@ -38,6 +38,7 @@ __all__ = [
     "fit_calibration",
     "generator_of",
     "image_size",
+    "in_short",
     "list_images",
     "load_model",
     "located",

@@ -40,13 +40,18 @@ def load_config(config: str | Path) -> tuple[DiffusionPrior | None, MAPObjective
 
 def load_enhancer(config: str | Path) -> MAPEnhancer:
     """The model of a configuration; see :func:`load_config`."""
-    try:
-        entries = yaml.safe_load(Path(located(config)).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as reason:
-        raise UserError(f"{config} cannot be read ({reason}): give a YAML file such as dlmap/tiny.yaml") from reason
+    entries = read_yaml(Path(located(config)))
     if not isinstance(entries, dict) or "model" not in entries:
         raise UserError(f"{config} has no entry `model`: give a configuration of lightning predict")
     return built(MAPEnhancer, entries["model"], str(config))
+
+
+def read_yaml(path: Path) -> Any:
+    """The values of a YAML file; raises a UserError that names it if it cannot be read."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as reason:
+        raise UserError(f"{path} cannot be read as YAML: {' '.join(str(reason).split())}") from reason
 
 
 def built(kind: type[T], entry: Any, name: str) -> T:

@@ -16,7 +16,7 @@ from mslique import UserError
 
 from .. import calibrate
 from ..metrics import check_gradient
-from ..run.configuration import built, parser_of
+from ..run.configuration import built, parser_of, read_yaml
 from .definition import check_name
 
 Entry = dict[str, Any]
@@ -141,10 +141,7 @@ def _raw(entry: Entry) -> Callable[[Tensor], Tensor]:
 
 
 def _entry(path: Path) -> Entry:
-    try:
-        values: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as reason:
-        raise UserError(f"{path} cannot be read as YAML: {' '.join(str(reason).split())}") from reason
+    values = read_yaml(path)
     for depth, key in enumerate(PLACE):
         found = set(values) if isinstance(values, dict) else set()
         if found != {key}:

@@ -33,14 +33,8 @@ def test_what_ships_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest
         ("just words", "no entry `model`"),
         ("data: {}", "no entry `model`"),
         ("model: {class_path: mslique.module.MSLIQEModule}", "cannot be made"),
-        (
-            "model: {class_path: os.system, init_args: {command: 'touch danger'}}",
-            "cannot be made",
-        ),
-        (
-            "model: {class_path: dlmap.run.module.MAPEnhancer, init_args: {ascent: {domain: moon}}}",
-            "cannot be made",
-        ),
+        ("model: {class_path: os.system, init_args: {command: 'touch danger'}}", "cannot be made"),
+        ("model: {class_path: dlmap.run.module.MAPEnhancer, init_args: {ascent: {domain: moon}}}", "cannot be made"),
     ],
 )
 def test_what_is_no_configuration_is_refused_by_name(
