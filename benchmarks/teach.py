@@ -38,6 +38,7 @@ from mslique.views import MultiScaleViews
 
 SIZE, VIEW, VERSIONS, BATCH = 128, 96, 8, 8
 OTHERS, LIKED = 24, 2
+UNSHARP = (1.5, 1.0, 2.0)
 LEVELS = ((0.05, 0.12, 0.35), (0.05, 0.12, 0.35), (0.03, 0.08, 0.2, 0.35))
 COMMON = ("gaussian_blur", "lens_blur", "motion_blur", "gaussian_noise", "shot_noise", "rescale", "jpeg", "jpeg2000",
           "avif", "oversharpening", "film_grain", "camera_denoising", "exposure", "contrast")  # fmt: skip
@@ -75,7 +76,7 @@ def main(args: Sequence[str] | None = None) -> int:
         with multiprocessing.get_context("spawn").Pool(len(missing)) as pool:
             pool.starmap(make_part, missing)
     earlier = [path for folder in options.earlier for path in sorted(folder.glob("samples-*.pt"))]
-    samples = [torch.load(path, weights_only=True) for path in earlier + parts]
+    samples = [torch.load(path, weights_only=True, mmap=True) for path in earlier + parts]
     images, labels = (torch.cat([sample[name] for sample in samples]) for name in ("images", "labels"))
     model = taught(MSLIQE.from_pretrained(options.model), images, labels, options)
     model.half().save_pretrained(options.output / "model")
@@ -126,8 +127,8 @@ def versions(clean: Tensor, prior: DiffusionPrior, model: MSLIQE, rng: Generator
     """Of a clean crop (3, s, s): images (VERSIONS, 3, s, s) uint8, the first without gains, and labels (VERSIONS,)."""
     clean = clean.mul(255).round() / 255
     image = degraded(clean, rng)
-    levels = LEVELS[rng.integers(len(LEVELS))]
-    made = of_gains(image, prior, levels)
+    levels, unsharp = LEVELS[rng.integers(len(LEVELS))], float(rng.choice(UNSHARP))
+    made = of_gains(image, prior, levels, unsharp)
     others = made(np.concatenate([random_gains(len(levels), rng)[1:] for _ in range(4)])[:OTHERS])
     liked = model(others, one_view(model)).topk(LIKED).indices
     results = torch.cat([made(random_gains(len(levels), rng)[: VERSIONS - LIKED]), others[liked]])
@@ -136,9 +137,11 @@ def versions(clean: Tensor, prior: DiffusionPrior, model: MSLIQE, rng: Generator
     return results.mul(255).round().byte(), reference_quality(results, clean.expand_as(results))
 
 
-def of_gains(image: Tensor, prior: DiffusionPrior, levels: Sequence[float]) -> Callable[[np.ndarray], Tensor]:
-    """What gains (N, bands) make of an image (3, s, s), as on disk: (N, 3, s, s)."""
-    domain = Bands(prior, levels, (-1.0, 2.5))
+def of_gains(
+    image: Tensor, prior: DiffusionPrior, levels: Sequence[float], unsharp: float
+) -> Callable[[np.ndarray], Tensor]:
+    """What gains (N, 1 + levels) make of an image (3, s, s), as on disk: (N, 3, s, s)."""
+    domain = Bands(prior, levels, (-1.0, 2.5), unsharp)
     domain.start(image.mul(255).round()[None] / 255)
 
     def made(gains: np.ndarray) -> Tensor:
@@ -158,7 +161,7 @@ def found(models: Sequence[MSLIQE], photos: Sequence[Path], prior: DiffusionPrio
         rng = default_rng((8, 2, k))  # whatever the seed of the round, so that rounds can be compared
         crop = clean((read_image(path) * 255).round().byte(), rng)
         gains = [random_gains(len(LEVELS[0]), rng)[int(part > 0) :] for part in range(4)]
-        images = of_gains(degraded(crop, rng), prior, LEVELS[0])(np.concatenate(gains))
+        images = of_gains(degraded(crop, rng), prior, LEVELS[0], UNSHARP[0])(np.concatenate(gains))
         labels = reference_quality(images, crop.expand_as(images))
         best = [labels[model(images, one_view(model)).argmax()] for model in models]
         rows.append(torch.stack([*best, labels.max()]) - labels[0])
@@ -187,12 +190,18 @@ def degraded(clean: Tensor, rng: Generator) -> Tensor:
 
 
 def random_gains(count: int, rng: Generator) -> np.ndarray:
-    """(VERSIONS, count): none; four that take the finer bands away and raise the others alike, more or less; any."""
-    rows, band = [np.zeros(count)], np.arange(count)
+    """Of the filter's band and ``count`` of the prior: (VERSIONS, 1 + count).
+
+    None; four that take the prior's finer bands away and raise the others alike, more or less, half of them with the
+    filter's band as it is; nearly that band alone; any.
+    """
+    rows, band = [np.zeros(1 + count)], np.arange(count)
     for _ in range(4):
         cut, raised = rng.uniform(-0.5, count), rng.uniform(-0.3, 1.8)
-        rows.append(raised - (1 + raised) * np.clip(cut - band, 0, 1) + rng.normal(0, 0.25, count))
-    rows += [rng.uniform(-1, 1.8, count), rng.uniform(-1, 1.8, count), rng.normal(0, 0.4, count)]
+        of_prior = raised - (1 + raised) * np.clip(cut - band, 0, 1) + rng.normal(0, 0.25, count)
+        rows.append(np.append(rng.choice([0, rng.uniform(-0.8, 1.5)]), of_prior))
+    rows.append(np.append(rng.uniform(-1, 2), rng.normal(0, 0.1, count)))
+    rows += [rng.uniform(-1, 1.8, 1 + count), rng.normal(0, 0.4, 1 + count)]
     return np.clip(rows, -1, 2.5)
 
 

@@ -9,7 +9,7 @@ from mslique import UserError
 COUPLINGS = ("float64", "float32")
 GRADIENTS = ("auto", "full", "checkpoint")
 TILE = 512
-DOMAIN_OF = {"residual": "latent", "levels": "bands", "gains": "bands"}
+DOMAIN_OF = {"residual": "latent", "levels": "bands", "gains": "bands", "unsharp": "bands"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Ascent:
             and light stay [ours]. 0: nothing is fixed; nor is anything if there is a reference for fidelity.
         levels: noise levels of the prior between which the bands lie, ascending (:class:`dlmap.domain.Bands`).
         gains: bounds of the gains: -1 takes a band away, 1 doubles it.
+        unsharp: pixels, the standard deviation of a Gaussian filter: what it smooths away is one more band [ours]. 0:
+            there are only those of the prior.
 
     Raises:
         UserError: an option out of range, or one that the domain does not have.
@@ -51,10 +53,11 @@ class Ascent:
     color_fix: float = 0.0
     levels: tuple[float, ...] = ()
     gains: tuple[float, float] = (-1.0, 1.0)
+    unsharp: float = 0.0
 
     def __post_init__(self) -> None:
         free = ("iterations", "clip", "margin", "color_fix")
-        ranges = dict.fromkeys(free, (0, math.inf)) | {"momentum": (0, 1)}
+        ranges = dict.fromkeys(free, (0, math.inf)) | {"momentum": (0, 1), "unsharp": (0, 64)}
         for name, (low, high) in ranges.items():
             if not low <= getattr(self, name) < high:
                 raise UserError(f"ascent.{name} must be at least {low} and below {high}, got {getattr(self, name)}")

@@ -27,7 +27,7 @@ def clean() -> torch.Tensor:
 def test_gains_are_within_bounds_and_the_first_are_none() -> None:
     for seed in range(20):
         gains = teach.random_gains(3, default_rng(seed))
-        assert gains.shape == (teach.VERSIONS, 3) and (gains[0] == 0).all()
+        assert gains.shape == (teach.VERSIONS, 4) and (gains[0] == 0).all()
         assert gains.min() >= -1 and gains.max() <= 2.5
 
 

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 from diffusers import DDIMScheduler
+from scipy.ndimage import gaussian_filter
 from test_codec import vae
 from torch.nn.functional import avg_pool2d
 from toys import SCHEDULE, photos, prior, unet
@@ -102,6 +103,20 @@ def test_bands_give_back_the_photograph_and_its_denoised_versions() -> None:
         away[:, : k + 1] = -domain.sizes[:, : k + 1]
         expected = model.denoise(images, level)
         torch.testing.assert_close(domain.images(away, [0, 1])[:, 0], expected, rtol=0, atol=1e-6)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", [(30, 37), (3, 1)])
+def test_the_band_of_the_unsharp_mask_is_what_a_gaussian_filter_takes_away(size: tuple[int, int]) -> None:
+    """Against scipy's filter; the bands of the prior stay as they are without it."""
+    images, model = photos(2, *size), prior()
+    domain, without = Bands(model, LEVELS, GAINS, unsharp=1.5), Bands(model, LEVELS, GAINS)
+    states = domain.start(images)
+    without.start(images)
+    assert states.shape == (2, 4) and torch.equal(domain.sizes[:, 1:], without.sizes)
+    states[:, 0] = -domain.sizes[:, 0]
+    expected = gaussian_filter(images.numpy(), (0, 0, 1.5, 1.5), mode="nearest", truncate=4)
+    torch.testing.assert_close(domain.images(states, [0, 1])[:, 0], torch.from_numpy(expected), rtol=0, atol=1e-6)
 
 
 @torch.no_grad()

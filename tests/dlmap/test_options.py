@@ -23,6 +23,8 @@ from mslique import UserError
         ({"domain": "bands", "radius": 1.0, "levels": (0.1, float("nan"))}, "must be positive and rise"),
         ({"target": float("nan")}, "ascent.target must be a number, got nan"),
         ({"domain": "bands", "radius": 1.0, "levels": (0.1,), "gains": (-2.0, 1.0)}, "ascent.gains are bounds"),
+        ({"domain": "bands", "radius": 1.0, "levels": (0.1,), "unsharp": 64.0}, "ascent.unsharp must be at least 0"),
+        ({"unsharp": 1.5}, "ascent.unsharp belongs to the domain bands"),
     ],
 )
 def test_wrong_options_are_named(options: dict[str, object], sentence: str) -> None:

@@ -20,7 +20,7 @@ Maker = Callable[[DiffusionPrior | None, Ascent], Domain]
 DOMAINS: dict[str, Maker] = {
     "latent": lambda prior, ascent: Latents(_needed(prior, ascent), ascent.residual),
     "pixel": lambda prior, ascent: Pixels(),
-    "bands": lambda prior, ascent: Bands(_needed(prior, ascent), ascent.levels, ascent.gains),
+    "bands": lambda prior, ascent: Bands(_needed(prior, ascent), ascent.levels, ascent.gains, ascent.unsharp),
 }
 """By the names that ``Ascent.domain`` takes; a domain of your own can be added."""
 
