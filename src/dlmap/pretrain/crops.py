@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mslique import UserError, at_least, image_size, list_images, make_loader, read_photo
+from mslique import UserError, at_least, first_readable, image_size, list_images, make_loader, read_photo, warn_once
 
 from .procedural import dead_leaves, one_over_f
 
@@ -50,15 +50,15 @@ class CropDataset(Dataset[Tensor]):
         return self.length
 
     def __getitem__(self, index: int) -> Tensor:
-        """The crop.
+        """The crop. The next photograph stands in for a damaged one.
 
         Raises:
-            UserError: its photograph cannot be decoded.
+            UserError: no photograph can be decoded.
         """
         rng = np.random.default_rng((self.seed, index))
         sources = self.drawn if rng.random() < self.procedural else self.photos
-        source = sources[int(rng.integers(len(sources)))]
-        crop = random_crop(source.pixels(), source.scale, self.size, rng)
+        source, pixels = first_readable(sources, int(rng.integers(len(sources))), Source.pixels)
+        crop = random_crop(pixels, source.scale, self.size, rng)
         return torch.from_numpy(crop.copy()).permute(2, 0, 1).float().div_(255)
 
 
@@ -85,11 +85,19 @@ def random_crop(image: np.ndarray, scale: float, size: int, rng: Generator) -> n
 def find_photos(folder: str | Path, size: int) -> list[Source]:
     """Every photo of the folder at each of SCALES that leaves both sides >= ``size``. Only their headers are read.
 
+    A photo whose header is damaged is left out, with a warning.
+
     Raises:
-        UserError: the folder or a header cannot be read, or no photo is large enough.
+        UserError: the folder cannot be read, or no photo is large enough.
     """
-    shorter = {path: min(image_size(path)) for path in list_images(folder)}
-    photos = [Source(path, scale) for path, side in shorter.items() for scale in SCALES if round(side * scale) >= size]
+    photos = []
+    for path in list_images(folder):
+        try:
+            side = min(image_size(path))
+        except UserError as reason:
+            warn_once(f"left out of training: {reason}")
+            continue
+        photos += [Source(path, scale) for scale in SCALES if round(side * scale) >= size]
     if not photos:
         raise UserError(f"no image in {folder} has both sides >= {size} pixels: give larger photos or a smaller size")
     return photos

@@ -1,6 +1,10 @@
 """Random clean crops of photographs."""
 
+import logging
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -10,7 +14,11 @@ from torch import Tensor
 from torch.utils.data import get_worker_info
 
 from ..io.decoding import read_image
+from ..io.errors import UserError
 
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+R = TypeVar("R")
 CACHED_BYTES = 2 << 30
 """Of decoded photographs, over all workers of a data loader; 56 photographs of 12 megapixels."""
 SMALLEST_SCALE = 0.25
@@ -79,6 +87,29 @@ class RecentPhotos:
 
 read_photo = RecentPhotos()
 """Of the process."""
+
+
+def first_readable(photos: Sequence[T], first: int, read: Callable[[T], R]) -> tuple[T, R]:
+    """The photograph of this number and what ``read`` makes of it, or the next one if it is damaged, with a warning.
+
+    So one damaged file among thousands does not end a training, and the samples still depend on the files alone.
+
+    Raises:
+        UserError: ``read`` cannot read any of them.
+    """
+    for k in range(len(photos)):
+        photo = photos[(first + k) % len(photos)]
+        try:
+            return photo, read(photo)
+        except UserError as reason:
+            warn_once(f"left out of training: {reason}")
+    raise UserError(f"none of the {len(photos)} photographs can be decoded: see the warnings")
+
+
+@cache
+def warn_once(message: str) -> None:
+    """In this process."""
+    logger.warning(message)
 
 
 def _square(photo: Tensor, size: int, rng: Generator) -> Tensor:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from .batch import Sample
 from .committee import reference_quality
-from .crops import clean_crop, read_photo, turned, varied
+from .crops import clean_crop, first_readable, read_photo, turned, varied
 from .degradations.mixture import degrade
 
 
@@ -34,7 +34,8 @@ class DegradedCrops(Dataset[Sample]):
 
     Every index from 0 on is valid. ``versions`` consecutive samples are degradations of one crop: a batch then holds
     pairs that differ in quality alone, and the model does not learn the photos by heart. Every ``len(paths)``
-    consecutive crops show every photo once, in a new order. Images are in steps of 1/255, as in files.
+    consecutive crops show every photo once, in a new order; the next one stands in for a damaged one. Images are in
+    steps of 1/255, as in files.
 
     Args:
         paths: clean photos.
@@ -102,7 +103,7 @@ class DegradedCrops(Dataset[Sample]):
         rng = default_rng((self.seed, 2, number))
         round_, position = divmod(number, len(self.paths))
         photo = default_rng((self.seed, 1, round_)).permutation(len(self.paths))[position]
-        crop = clean_crop(read_photo(self.paths[photo]), self.crop_size, rng)
+        crop = clean_crop(first_readable(self.paths, photo, read_photo)[1], self.crop_size, rng)
         return varied(crop, rng) if self.vary else crop
 
     def _shown(self, index: int, distinct: int) -> int:

@@ -6,7 +6,7 @@ import torch
 from numpy.random import default_rng
 from PIL import Image
 
-from dlmap.pretrain.crops import SCALES, CropDataset, PhotoCrops, Source, find_photos
+from dlmap.pretrain.crops import SCALES, CropDataset, PhotoCrops, Source, find_photos, random_crop
 from dlmap.run.pictures import save_png
 from mslique import UserError
 
@@ -77,3 +77,26 @@ def test_photos_too_small(tmp_path: Path) -> None:
     save_png(torch.zeros(3, 20, 20), tmp_path / "small.png")
     with pytest.raises(UserError, match="both sides >= 64"):
         PhotoCrops(str(tmp_path), size=64).train_dataloader()
+
+
+def test_damaged_photos_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """One without a header, and one whose pixels are cut off: the third stands in, and there is a warning for each."""
+    pixels = default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "whole.png")
+    whole = (tmp_path / "whole.png").read_bytes()
+    (tmp_path / "header.png").write_bytes(b"no picture")
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    data = CropDataset(find_photos(tmp_path, 24), 24, 40, 3, 0.0)
+    assert [source.path.name for source in data.photos if source.path] == ["cut.png"] * 2 + ["whole.png"] * 2
+    for index in range(20):
+        rng = default_rng((3, index))
+        rng.random()
+        source = data.photos[max(2, rng.integers(4))]
+        expected = random_crop(pixels, source.scale, 24, rng)
+        assert (data[index].permute(1, 2, 0).mul(255).round().numpy() == expected).all()
+    warned = [record.getMessage() for record in caplog.records]
+    assert sum("header.png" in line for line in warned) == 1 and sum("cut.png" in line for line in warned) == 1
+    (tmp_path / "whole.png").unlink()
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match="none of the 2 photographs can be decoded"):
+        CropDataset(find_photos(tmp_path, 24), 24, 40, 3, 0.0)[0]

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mslique import UserError
 from mslique.data.synthetic import DegradedCrops
 
 
@@ -15,6 +16,17 @@ def test_each_round_shows_every_photo_once(photo_folder: Path, monkeypatch: pyte
     _ = [dataset[i] for i in range(40)]
     assert all(len(set(shown[i : i + 4])) == 4 for i in range(0, 40, 4))
     assert len({tuple(shown[i : i + 4]) for i in range(0, 40, 4)}) > 1
+
+
+def test_the_next_photograph_stands_in_for_a_damaged_one(photo_folder: Path, tmp_path: Path) -> None:
+    whole = sorted(photo_folder.iterdir())
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(whole[1].read_bytes()[:2000])
+    with_cut, with_next = (DegradedCrops([whole[0], one, whole[2]], 6, 64, seed=0) for one in (cut, whole[2]))
+    for index in range(6):
+        assert torch.equal(with_cut[index].image, with_next[index].image)
+    with pytest.raises(UserError, match="none of the 1 photographs can be decoded"):
+        DegradedCrops([cut], 1, 64, seed=0)[0]
 
 
 def test_kept_samples_come_again_in_another_order_turned_and_mirrored(photo_folder: Path) -> None:
