@@ -30,11 +30,17 @@ PHOTOS: dict[str, tuple[tuple[int, int, int], tuple[tuple[str, float], ...]]] = 
     "rocket": ((0, 106, 427), (("exposure", 0.5), ("shot_noise", 0.5))),
     "chelsea": ((0, 75, 300), (("film_grain", 0.35),)),
     "motorcycle": ((90, 150, 400), (("gaussian_noise", 0.25), ("jpeg", 0.5))),
+    "wheel": ((60, 361, 380), (("gaussian_blur", 0.4),)),
     "clock-as-is": ((0, 50, 300), ()),
     "astronaut-as-is": ((100, 40, 384), ()),
     "coffee-as-is": ((0, 200, 400), ()),
 }
-FILES = {"motorcycle": "motorcycle_left.png", "rocket": "rocket.jpg", "clock": "clock_motion.png"}
+FILES = {
+    "motorcycle": "motorcycle_left.png",
+    "wheel": "motorcycle_right.png",
+    "rocket": "rocket.jpg",
+    "clock": "clock_motion.png",
+}
 
 
 def main(output: Path) -> int:
