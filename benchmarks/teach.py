@@ -1,4 +1,4 @@
-"""Teach a quality model to rank what one photograph can be made into: gains of the prior's bands, against its original.
+"""Teach a quality model to rank what one photograph can be made into by gains of bands, against its original.
 
     python benchmarks/teach.py OUT PHOTOS... [--model data/mslique-tiny] [--crops 5000] [--steps 3000]
         [--earlier OUT...] [--held-out N]

@@ -23,8 +23,8 @@ class Bands:
     A gain of -1 takes a band away. This is denoising: by Tweedie's formula, a step up the prior's log density. A gain
     above 0 raises the band. This is sharpening: a step away from the denoised image. Detail manipulation by multi-scale
     decomposition works in the same way (Farbman et al. 2008), with another filter; x - D(x) is also the gradient of RED
-    (Romano et al. 2017) [ours]. The prior keeps edges and takes faint texture for noise; b_0 treats both alike, so that
-    it mends blur and sharpening without painting texture over [ours].
+    (Romano et al. 2017) [ours]. The prior keeps edges and takes faint texture for noise; b_0 treats edges, texture and
+    noise alike. So it mends blur and sharpening without painting texture over, and raises noise with the edges [ours].
 
     The prior is called at the start only. An iteration costs no call of its network.
 
