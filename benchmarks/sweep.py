@@ -91,10 +91,13 @@ def tried(changes: dict[str, Any], inputs: Sequence[Input], written: Path, *meas
 
 
 def merge(arguments: dict[str, Any], changes: dict[str, Any]) -> None:
-    """Put the changes of a variant into the arguments of the model; a part that names its class is replaced."""
+    """Put the changes of a variant into the arguments of the model; a part that names its class is replaced.
+
+    A list stands in place of a part; "default" in it is that part as it was.
+    """
     for part, given in copy.deepcopy(changes).items():
         if isinstance(given, list):
-            arguments[part] = given
+            arguments[part] = [arguments[part] if one == "default" else one for one in given]
             continue
         where = arguments[part].get("init_args", arguments[part])
         for name, value in given.items():

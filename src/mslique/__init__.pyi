@@ -1,6 +1,6 @@
 from .correlation import Calibration, fit_calibration, make_calibration, plcc, srcc
 from .data.committee import reference_quality
-from .data.crops import first_readable, read_photo, warn_once
+from .data.crops import first_readable, read_photo, warn_left_out
 from .data.degradations.mixture import DEGRADATIONS, degrade, degrade_by
 from .data.degradations.unseen import UNSEEN_DEGRADATIONS
 from .data.loaders import make_loader
@@ -63,5 +63,5 @@ __all__ = [
     "training_steps",
     "UNSEEN_DEGRADATIONS",
     "UserError",
-    "warn_once",
+    "warn_left_out",
 ]

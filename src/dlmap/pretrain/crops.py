@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mslique import UserError, at_least, first_readable, image_size, list_images, make_loader, read_photo, warn_once
+from mslique import UserError, at_least, first_readable, image_size, list_images, make_loader, read_photo, warn_left_out
 
 from .procedural import dead_leaves, one_over_f
 
@@ -95,7 +95,7 @@ def find_photos(folder: str | Path, size: int) -> list[Source]:
         try:
             side = min(image_size(path))
         except UserError as reason:
-            warn_once(f"left out of training: {reason}")
+            warn_left_out(str(reason))
             continue
         photos += [Source(path, scale) for scale in SCALES if round(side * scale) >= size]
     if not photos:

@@ -102,14 +102,14 @@ def first_readable(photos: Sequence[T], first: int, read: Callable[[T], R]) -> t
         try:
             return photo, read(photo)
         except UserError as reason:
-            warn_once(f"left out of training: {reason}")
+            warn_left_out(str(reason))
     raise UserError(f"none of the {len(photos)} photographs can be decoded: see the warnings")
 
 
 @cache
-def warn_once(message: str) -> None:
-    """In this process."""
-    logger.warning(message)
+def warn_left_out(reason: str) -> None:
+    """Once in this process."""
+    logger.warning("left out of training: %s", reason)
 
 
 def _square(photo: Tensor, size: int, rng: Generator) -> Tensor:
