@@ -43,6 +43,7 @@ LEVELS = ((0.05, 0.12, 0.35), (0.05, 0.12, 0.35), (0.03, 0.08, 0.2, 0.35))
 COMMON = ("gaussian_blur", "lens_blur", "motion_blur", "gaussian_noise", "shot_noise", "rescale", "jpeg", "jpeg2000",
           "avif", "oversharpening", "film_grain", "camera_denoising", "exposure", "contrast")  # fmt: skip
 JOURNEY = (
+    (0.25, ("exposure", "contrast")),
     (0.6, ("gaussian_blur", "lens_blur", "motion_blur", "rescale")),
     (0.5, ("gaussian_noise", "shot_noise", "film_grain")),
     (0.5, ("camera_denoising", "oversharpening", "oversharpening")),
@@ -193,7 +194,7 @@ def random_gains(count: int, rng: Generator) -> np.ndarray:
     """Of the filter's band and ``count`` of the prior: (VERSIONS, 1 + count).
 
     None; four that take the prior's finer bands away and raise the others alike, more or less, half of them with the
-    filter's band as it is; nearly that band alone; any.
+    filter's band as it is; nearly that band alone; any. As in an ascent, the prior's finest band is never raised.
     """
     rows, band = [np.zeros(1 + count)], np.arange(count)
     for _ in range(4):
@@ -202,7 +203,7 @@ def random_gains(count: int, rng: Generator) -> np.ndarray:
         rows.append(np.append(rng.choice([0, rng.uniform(-0.8, 1.5)]), of_prior))
     rows.append(np.append(rng.uniform(-1, 2), rng.normal(0, 0.1, count)))
     rows += [rng.uniform(-1, 1.8, 1 + count), rng.normal(0, 0.4, 1 + count)]
-    return np.clip(rows, -1, 2.5)
+    return np.clip(rows, -1, [2.5, 0] + [2.5] * (count - 1))
 
 
 def taught(model: MSLIQE, images: Tensor, labels: Tensor, options: argparse.Namespace) -> MSLIQE:

@@ -108,15 +108,17 @@ def test_bands_give_back_the_photograph_and_its_denoised_versions() -> None:
 @torch.no_grad()
 @pytest.mark.parametrize("size", [(30, 37), (3, 1)])
 def test_the_band_of_the_unsharp_mask_is_what_a_gaussian_filter_takes_away(size: tuple[int, int]) -> None:
-    """Against scipy's filter; the bands of the prior stay as they are without it."""
+    """Against scipy's filter, of the image that the prior denoised; its bands stay as they are without the filter."""
     images, model = photos(2, *size), prior()
     domain, without = Bands(model, LEVELS, GAINS, unsharp=1.5), Bands(model, LEVELS, GAINS)
     states = domain.start(images)
     without.start(images)
     assert states.shape == (2, 4) and torch.equal(domain.sizes[:, 1:], without.sizes)
     states[:, 0] = -domain.sizes[:, 0]
-    expected = gaussian_filter(images.numpy(), (0, 0, 1.5, 1.5), mode="nearest", truncate=4)
-    torch.testing.assert_close(domain.images(states, [0, 1])[:, 0], torch.from_numpy(expected), rtol=0, atol=1e-6)
+    denoised = model.denoise(images, LEVELS[-2])
+    smooth = gaussian_filter(denoised.numpy(), (0, 0, 1.5, 1.5), mode="nearest", truncate=4)
+    expected = images - denoised + torch.from_numpy(smooth)
+    torch.testing.assert_close(domain.images(states, [0, 1])[:, 0], expected, rtol=0, atol=1e-6)
 
 
 @torch.no_grad()
@@ -132,12 +134,17 @@ def test_a_band_s_state_is_how_far_it_moves_the_picture() -> None:
 
 @torch.no_grad()
 def test_gains_stay_within_their_bounds() -> None:
-    domain = Bands(prior(), LEVELS, GAINS)
+    """The prior's finest band, with the filter's or without, may go and may not be raised."""
+    domain, without = Bands(prior(), LEVELS, GAINS, unsharp=1.5), Bands(prior(), LEVELS, GAINS)
     state = domain.start(photos(2))[1]
-    state.copy_(torch.tensor([-1e3, 1e3, 0.1]))
+    state.copy_(torch.tensor([1e3, 1e3, -1e3, 0.1]))
     domain.project(state, 1)
-    low, high, free = state / domain.sizes[1]
-    assert (low.item(), high.item(), state[2].item()) == pytest.approx((-1, 1.5, 0.1)) and free != 0
+    assert (state / domain.sizes[1])[:3].tolist() == pytest.approx([1.5, 0, -1])
+    assert state[3].item() == pytest.approx(0.1)
+    state = without.start(photos(2))[1]
+    for far, bound in ((1e3, [0, 1.5, 1.5]), (-1e3, [-1, -1, -1])):
+        without.project(state.fill_(far), 1)
+        assert (state / without.sizes[1]).tolist() == pytest.approx(bound)
 
 
 @torch.no_grad()

@@ -16,22 +16,23 @@ class Bands:
 
     D_k is the posterior mean of the image x at the k-th noise level, and D_0 = x. The bands are b_k = D_{k-1} - D_k:
     what the prior takes for noise at the k-th level, but not at the level before. With ``unsharp`` there is one more,
-    b_0 = x - G(x), the band of an unsharp mask; G is a Gaussian filter. An image is
+    b_0 = D_{K-1} - G(D_{K-1}), the band of an unsharp mask of a denoised image; G is a Gaussian filter. An image is
 
         x + sum_k g_k b_k,   g_k = state_k / (255 rms(b_k)),
 
     A gain of -1 takes a band away. This is denoising: by Tweedie's formula, a step up the prior's log density. A gain
     above 0 raises the band. This is sharpening: a step away from the denoised image. Detail manipulation by multi-scale
     decomposition works in the same way (Farbman et al. 2008), with another filter; x - D(x) is also the gradient of RED
-    (Romano et al. 2017) [ours]. The prior keeps edges and takes faint texture for noise; b_0 treats edges, texture and
-    noise alike. So it mends blur and sharpening without painting texture over, and raises noise with the edges [ours].
+    (Romano et al. 2017) [ours]. The prior keeps edges and takes faint texture for noise; b_0 treats edges and texture
+    alike, and has little noise. So it mends blur and sharpening, and no texture is painted over [ours]. b_1 is mostly
+    noise: its gain is never above 0 [ours].
 
     The prior is called at the start only. An iteration costs no call of its network.
 
     Args:
         prior: the diffusion model that gives the posterior means.
         levels: K noise levels, ascending (:meth:`DiffusionPrior.denoise`).
-        gains: bounds of g.
+        gains: bounds of g; of g_1 the upper one is 0 at most.
         unsharp: standard deviation of G in pixels; 0: there is no b_0, and the state has K numbers, not K + 1.
     """
 
@@ -40,14 +41,18 @@ class Bands:
     ) -> None:
         for level in levels:
             prior.schedule.at_level(level)  # raises a UserError for one that the prior does not know
-        self.prior, self.levels, self.gains, self.unsharp = prior, levels, gains, unsharp
-        self.speed = math.sqrt(len(levels) + (unsharp > 0))  # as if the bands were orthogonal
+        self.prior, self.levels, self.unsharp = prior, levels, unsharp
+        self.low, high = gains
+        self.high = torch.tensor([high] * (unsharp > 0) + [min(high, 0.0)] + [high] * (len(levels) - 1))
+        self.speed = math.sqrt(len(self.high))  # as if the bands were orthogonal
 
     @torch.no_grad()
     def start(self, images: Tensor) -> Tensor:
         self.given, finer = images, images
-        self.bands = [images - smoothed(images, self.unsharp)] if self.unsharp else []
-        for level in self.levels:
+        self.bands: list[Tensor] = []
+        for k, level in enumerate(self.levels, 1):
+            if self.unsharp and k == len(self.levels):
+                self.bands.insert(0, finer - smoothed(finer, self.unsharp))
             coarser = self.prior.denoise(images, level)
             self.bands.append(finer - coarser)
             finer = coarser
@@ -63,8 +68,8 @@ class Bands:
         return image.clamp(0, 1)[:, None]
 
     def project(self, state: Tensor, row: int) -> None:
-        low, high = self.gains
-        state.copy_(state.clamp(low * self.sizes[row], high * self.sizes[row]))
+        sizes = self.sizes[row]
+        state.copy_(state.clamp(self.low * sizes, self.high.to(sizes) * sizes))
 
 
 def smoothed(images: Tensor, deviation: float) -> Tensor:
