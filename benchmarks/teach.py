@@ -194,7 +194,7 @@ def random_gains(count: int, rng: Generator) -> np.ndarray:
     """Of the filter's band and ``count`` of the prior: (VERSIONS, 1 + count).
 
     None; four that take the prior's finer bands away and raise the others alike, more or less, half of them with the
-    filter's band as it is; nearly that band alone; any. As in an ascent, the prior's finest band is never raised.
+    filter's band as it is; nearly that band alone; any. The prior's finest band is never raised.
     """
     rows, band = [np.zeros(1 + count)], np.arange(count)
     for _ in range(4):

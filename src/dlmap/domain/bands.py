@@ -10,6 +10,9 @@ from torch import Tensor
 from ..prior import DiffusionPrior
 from .protocol import repeated
 
+FAINT = 2.5
+"""Noise of this root mean square, in levels of 8 bits, can hardly be seen."""
+
 
 class Bands:
     """The prior splits the image into K bands. The state has one number a band: how far its gain moves the picture.
@@ -24,15 +27,15 @@ class Bands:
     above 0 raises the band. This is sharpening: a step away from the denoised image. Detail manipulation by multi-scale
     decomposition works in the same way (Farbman et al. 2008), with another filter; x - D(x) is also the gradient of RED
     (Romano et al. 2017) [ours]. The prior keeps edges and takes faint texture for noise; b_0 treats edges and texture
-    alike, and has little noise. So it mends blur and sharpening, and no texture is painted over [ours]. b_1 is mostly
-    noise: its gain is never above 0 [ours].
+    alike, and has little noise. So it mends blur and sharpening, and no texture is painted over [ours]. Most of b_1 may
+    be noise: it is not raised above a root mean square of :data:`FAINT` levels [ours].
 
     The prior is called at the start only. An iteration costs no call of its network.
 
     Args:
         prior: the diffusion model that gives the posterior means.
         levels: K noise levels, ascending (:meth:`DiffusionPrior.denoise`).
-        gains: bounds of g; of g_1 the upper one is 0 at most.
+        gains: bounds of g.
         unsharp: standard deviation of G in pixels; 0: there is no b_0, and the state has K numbers, not K + 1.
     """
 
@@ -41,10 +44,8 @@ class Bands:
     ) -> None:
         for level in levels:
             prior.schedule.at_level(level)  # raises a UserError for one that the prior does not know
-        self.prior, self.levels, self.unsharp = prior, levels, unsharp
-        self.low, high = gains
-        self.high = torch.tensor([high] * (unsharp > 0) + [min(high, 0.0)] + [high] * (len(levels) - 1))
-        self.speed = math.sqrt(len(self.high))  # as if the bands were orthogonal
+        self.prior, self.levels, self.gains, self.unsharp = prior, levels, gains, unsharp
+        self.speed = math.sqrt(len(levels) + (unsharp > 0))  # as if the bands were orthogonal
 
     @torch.no_grad()
     def start(self, images: Tensor) -> Tensor:
@@ -68,8 +69,10 @@ class Bands:
         return image.clamp(0, 1)[:, None]
 
     def project(self, state: Tensor, row: int) -> None:
-        sizes = self.sizes[row]
-        state.copy_(state.clamp(self.low * sizes, self.high.to(sizes) * sizes))
+        (low, high), sizes, finest = self.gains, self.sizes[row], int(self.unsharp > 0)
+        most = high * sizes
+        most[finest] = most[finest].clamp(max=(FAINT - sizes[finest]).clamp_min(0))
+        state.copy_(state.clamp(low * sizes, most))
 
 
 def smoothed(images: Tensor, deviation: float) -> Tensor:
