@@ -45,18 +45,17 @@ class Bands:
         for level in levels:
             prior.schedule.at_level(level)  # raises a UserError for one that the prior does not know
         self.prior, self.levels, self.gains, self.unsharp = prior, levels, gains, unsharp
+        self.bands: list[Tensor] = []
         self.speed = math.sqrt(len(levels) + (unsharp > 0))  # as if the bands were orthogonal
 
     @torch.no_grad()
     def start(self, images: Tensor) -> Tensor:
-        self.given, finer = images, images
-        self.bands: list[Tensor] = []
-        for k, level in enumerate(self.levels, 1):
-            if self.unsharp and k == len(self.levels):
-                self.bands.insert(0, finer - smoothed(finer, self.unsharp))
-            coarser = self.prior.denoise(images, level)
+        self.given, self.bands, coarser = images, [], images
+        for level in self.levels:
+            finer, coarser = coarser, self.prior.denoise(images, level)
             self.bands.append(finer - coarser)
-            finer = coarser
+        if self.unsharp:
+            self.bands.insert(0, finer - smoothed(finer, self.unsharp))
         sizes = [255 * band.square().mean(dim=(1, 2, 3)).sqrt() for band in self.bands]
         self.sizes = torch.stack(sizes, dim=1)
         return torch.zeros_like(self.sizes)
