@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from mslique import Calibration, UserError, load_model, make_calibration
 
 from .metrics import PyiqaMetric
-from .pieces import mean_over_pieces
+from .tiles import mean_over_pieces
 
 PUBLISHED = {
     "liqe": Calibration(2.07764, 1.10193),
@@ -136,7 +136,7 @@ class RawScore(nn.Module):
 
 
 class Mixture(nn.Module):
-    """The weighted mean of several quality models, so that no single one is what the ascent can fool.
+    """The weighted mean of several quality models.
 
     Args:
         models: images (B, 3, H, W) in [0, 1] -> (B,) in [0, 100].

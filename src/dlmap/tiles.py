@@ -1,7 +1,8 @@
-"""A function of a whole image, computed tile by tile in the memory of one tile.
+"""A function or a score of a whole image, computed tile by tile in the memory of one tile.
 
-Tiles overlap. Smooth windows, which sum to one everywhere, blend their results. The places of the tiles depend on the
-size of the image only. So the blend is one more noise prediction, and a sampler stays exactly invertible with it.
+The tiles of a function overlap. Smooth windows, which sum to one everywhere, blend their results. The places of the
+tiles depend on the size of the image only. So the blend is one more noise prediction, and a sampler stays exactly
+invertible with it.
 """
 
 import math
@@ -18,6 +19,8 @@ from .solvers.reversible import first_derivative, pullback
 
 Function = Callable[[Tensor], Tensor]
 """(B, C, a h, a w) -> (B, D, b h, b w), a and b those of a ``Tiling``."""
+Score = Callable[[Tensor], Tensor]
+"""(B, C, h, w) -> (B,)"""
 
 OVERLAP = 8
 """Tiles overlap by an eighth of their side, or somewhat more so that all have the same size [ours]."""
@@ -137,3 +140,45 @@ class _Blend(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (x,) = ctx.saved_tensors
         return blended_pullback(ctx.function, x, gradients[0], ctx.tiling)[1], None, None
+
+
+def mean_over_pieces(score: Score, images: Tensor, side: int) -> Tensor:
+    """Mean of ``score`` over pieces of ``side`` x ``side`` pixels (less where the image is smaller).
+
+    They are spread evenly from edge to edge and overlap where the sides are no multiples of ``side``. A backward pass
+    computes the pieces again, one at a time. With ``create_graph=True`` it raises a RuntimeError.
+
+    Args:
+        images: (B, C, H, W).
+
+    Returns:
+        (B,)
+    """
+    result: Tensor = _MeanOverPieces.apply(images, score, _places(images.shape[-2:], side))
+    return result
+
+
+def _places(size: torch.Size, side: int) -> list[Any]:
+    """Indices of the pieces into (..., H, W)."""
+    return [(..., *spans) for spans in product(*(_spans(length, min(side, length)) for length in size))]
+
+
+def _spans(length: int, side: int) -> list[slice]:
+    return [slice(first, first + side) for first in spread(length, side, math.ceil(length / side))]
+
+
+class _MeanOverPieces(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, score: Score, places: list[Any]) -> Tensor:
+        ctx.save_for_backward(images)
+        ctx.score, ctx.places = score, places
+        return torch.stack([score(images[place]) for place in places]).mean(dim=0)
+
+    @staticmethod
+    @first_derivative
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (images,) = ctx.saved_tensors
+        total, pull = torch.zeros_like(images), pullback(lambda piece, _: ctx.score(piece))
+        for place in ctx.places:
+            total[place] += pull(images[place], 0, gradients[0] / len(ctx.places))[1]
+        return total, None, None
