@@ -10,8 +10,8 @@ demo: $(READY)  ## enhance photographs that ship with scikit-image; pictures and
 
 # small networks are quicker with one thread
 test: export OMP_NUM_THREADS := 1
-test: $(READY)  ## the quick tests
-	$(BIN)/python -m pytest -m "not slow"
+test: $(READY)  ## the quick tests, in two processes
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal
 
 test-slow: $(READY)  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow

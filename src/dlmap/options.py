@@ -32,8 +32,8 @@ class Ascent:
         color_fix: a number of pixels. Every image takes what is coarser than that from the photograph, so that colours
             and light stay [ours]. 0: nothing is fixed; nor is anything if there is a reference for fidelity.
         levels: noise levels of the prior between which the bands lie, ascending (:class:`dlmap.domain.Bands`).
-        gains: bounds of the gains: -1 takes a band away, 1 doubles it. The band of the first level is not raised to
-            noise that can be seen.
+        gains: bounds of the gains: -1 takes a band away, 1 doubles it. The band of the first level is raised to a
+            root mean square of at most 2.5 levels of 8 bits.
         unsharp: pixels, the standard deviation of a Gaussian filter: what it smooths away from the image denoised at
             the last level but one is one more band [ours]. 0: there are only those of the prior.
 

@@ -21,7 +21,7 @@ class Bands:
     what the prior takes for noise at the k-th level, but not at the level before. With ``unsharp`` there is one more,
     b_0 = D_{K-1} - G(D_{K-1}), the band of an unsharp mask of a denoised image; G is a Gaussian filter. An image is
 
-        x + sum_k g_k b_k,   g_k = state_k / (255 rms(b_k)),
+        x + sum_k g_k b_k,   g_k = state_k / (255 rms(b_k)).
 
     A gain of -1 takes a band away. This is denoising: by Tweedie's formula, a step up the prior's log density. A gain
     above 0 raises the band. This is sharpening: a step away from the denoised image. Detail manipulation by multi-scale

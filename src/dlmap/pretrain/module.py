@@ -7,7 +7,6 @@ import lightning as L
 import torch
 import torch.nn.functional as F
 from diffusers import DDIMScheduler, DDPMPipeline, UNet2DModel
-from diffusers.training_utils import compute_snr
 from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
@@ -45,9 +44,6 @@ class PriorTraining(L.LightningModule):
         output: folder that a diffusers pipeline is written to when the training ends.
         learning_rate: peak of the one-cycle schedule of AdamW.
         initial: folder, name of one that ships, or hub id of a prior whose network the training starts from.
-        min_snr: gamma of min-SNR weights, min(SNR, gamma) / (SNR + 1) for v (Hang et al., "Efficient Diffusion Training
-            via Min-SNR Weighting Strategy", ICCV 2023, section 3.4); None: all timesteps count alike. The validation
-            loss has no weights.
     """
 
     def __init__(
@@ -56,11 +52,10 @@ class PriorTraining(L.LightningModule):
         output: str,
         learning_rate: float = 1e-3,
         initial: str | None = None,
-        min_snr: float | None = None,
     ) -> None:
         super().__init__()
-        above_zero(learning_rate=learning_rate, min_snr=min_snr)
-        self.output, self.learning_rate, self.min_snr = Path(output), learning_rate, min_snr
+        above_zero(learning_rate=learning_rate)
+        self.output, self.learning_rate = Path(output), learning_rate
         if initial is None:
             unet = UNet2DModel(**config)
         else:
@@ -69,8 +64,8 @@ class PriorTraining(L.LightningModule):
         self.unet = unet.to(memory_format=torch.channels_last)
         self.scheduler = DDIMScheduler(prediction_type="v_prediction", **SCHEDULE)
 
-    def _loss(self, images: Tensor, generator: torch.Generator | None = None, min_snr: float | None = None) -> Tensor:
-        """Mean squared error of v, weighted if there is a ``min_snr``; the timesteps are stratified over the batch."""
+    def _loss(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Mean squared error of v; the timesteps are stratified over the batch."""
         clean = F.pixel_unshuffle(2 * images - 1, self.patch)
         count, steps = len(clean), self.scheduler.config.num_train_timesteps
         offset = torch.rand((), generator=generator)
@@ -78,15 +73,10 @@ class PriorTraining(L.LightningModule):
         noise = torch.randn(clean.shape, generator=generator).to(clean)
         target = self.scheduler.get_velocity(clean, noise, t)
         noisy = self.scheduler.add_noise(clean, noise, t).contiguous(memory_format=torch.channels_last)
-        predicted = self.unet(noisy, t).sample.float()
-        if min_snr is None:
-            return F.mse_loss(predicted, target)
-        snr = compute_snr(self.scheduler, t)
-        weights = (snr.clamp(max=min_snr) / (snr + 1)).view(-1, 1, 1, 1)
-        return (weights * (predicted - target).square()).mean()
+        return F.mse_loss(self.unet(noisy, t).sample.float(), target)
 
     def training_step(self, images: Tensor, index: int) -> Tensor:
-        loss = self._loss(images, training_generator(self, index), self.min_snr)
+        loss = self._loss(images, training_generator(self, index))
         self.log("train/v_loss", loss, prog_bar=True)
         return loss
 

@@ -31,8 +31,8 @@ def test_loss_of_a_perfect_network_is_zero(monkeypatch: pytest.MonkeyPatch) -> N
     assert training._loss(torch.zeros(4, 3, 16, 16)).item() < 1e-8
 
 
-def test_weights_are_those_of_min_snr(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The weight of v's error is min(SNR, gamma) for the error of the clean image, alpha x - sigma v."""
+def test_loss_is_the_squared_error_of_v(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All timesteps count alike; v = alpha noise - sigma x, from what a network that returns 0 was shown."""
     training, seen = PriorTraining(dict(unet(2).config), "unused"), []
 
     class Blind(torch.nn.Module):
@@ -42,12 +42,13 @@ def test_weights_are_those_of_min_snr(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(training, "unet", Blind())
     images = photos(8, 16, 16)
-    loss = training._loss(images, min_snr=5.0)
-    x, t = seen[0]
+    loss = training._loss(images)
+    noisy, t = seen[0]
     squares = training.scheduler.alphas_cumprod[t][:, None, None, None]
-    error = torch.nn.functional.pixel_unshuffle(2 * images - 1, 2) - squares.sqrt() * x
-    expected = (squares / (1 - squares)).clamp(max=5.0) * error.square()
-    torch.testing.assert_close(loss, expected.mean())
+    alpha, sigma = squares.sqrt(), (1 - squares).sqrt()
+    clean = torch.nn.functional.pixel_unshuffle(2 * images - 1, 2)
+    velocity = alpha * (noisy - alpha * clean) / sigma - sigma * clean
+    torch.testing.assert_close(loss, velocity.square().mean(), rtol=1e-4, atol=0)
 
 
 def fit(folder: Path, output: Path, **more: object) -> int:
