@@ -8,13 +8,13 @@ READY := $(VENV)/.ready
 demo: $(READY)  ## enhance photographs that ship with scikit-image; pictures and table go to demo/
 	$(BIN)/python benchmarks/demo.py demo
 
-# small networks are quicker with one thread
-test: export OMP_NUM_THREADS := 1
-test: $(READY)  ## the quick tests, in two processes
+# two processes of one thread each: small networks are quicker so
+test test-slow: export OMP_NUM_THREADS := 1
+test: $(READY)  ## the quick tests
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal
 
 test-slow: $(READY)  ## the tests that take minutes
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n 2 --dist worksteal
 
 lint: $(READY)
 	$(BIN)/ruff check
