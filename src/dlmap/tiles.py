@@ -62,7 +62,7 @@ class Tiling:
         side = min(self.side, length)
         overlap = max(side // OVERLAP, 1)
         count = 1 + math.ceil((length - side) / max(side - overlap, 1))  # an axis may be one cell long
-        firsts = spread(length, side, count)
+        firsts = _spread(length, side, count)
         centres = torch.arange(length * self.outputs, dtype=torch.float64).add(0.5) / self.outputs
         raised = [_raised(centres, first, side, overlap) for first in firsts]
         total = torch.stack(raised).sum(0)
@@ -79,7 +79,7 @@ def pad(images: Tensor, multiple: int) -> Tensor:
     return F.pad(images, (0, right, 0, bottom), mode=mode)
 
 
-def spread(length: int, side: int, count: int) -> list[int]:
+def _spread(length: int, side: int, count: int) -> list[int]:
     """Where ``count`` spans of ``side`` start that go evenly from one end of ``length`` to the other."""
     return [round(k * (length - side) / max(count - 1, 1)) for k in range(count)]
 
@@ -164,7 +164,7 @@ def _places(size: torch.Size, side: int) -> list[Any]:
 
 
 def _spans(length: int, side: int) -> list[slice]:
-    return [slice(first, first + side) for first in spread(length, side, math.ceil(length / side))]
+    return [slice(first, first + side) for first in _spread(length, side, math.ceil(length / side))]
 
 
 class _MeanOverPieces(torch.autograd.Function):
