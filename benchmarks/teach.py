@@ -141,12 +141,14 @@ def versions(clean: Tensor, prior: DiffusionPrior, model: MSLIQE, rng: Generator
 def of_gains(
     image: Tensor, prior: DiffusionPrior, levels: Sequence[float], unsharp: float
 ) -> Callable[[np.ndarray], Tensor]:
-    """What gains (N, 1 + levels) make of an image (3, s, s), as on disk: (N, 3, s, s)."""
+    """What gains (N, 1 + levels), within their bounds, make of an image (3, s, s), as on disk: (N, 3, s, s)."""
     domain = Bands(prior, levels, (-1.0, 2.5), unsharp)
     domain.start(image.mul(255).round()[None] / 255)
 
     def made(gains: np.ndarray) -> Tensor:
         states = torch.from_numpy(gains).to(domain.sizes) * domain.sizes
+        for state in states:
+            domain.project(state, 0)
         return torch.cat([domain.images(state[None], [0])[0] for state in states]).mul(255).round() / 255
 
     return made
@@ -194,7 +196,7 @@ def random_gains(count: int, rng: Generator) -> np.ndarray:
     """Of the filter's band and ``count`` of the prior: (VERSIONS, 1 + count).
 
     None; four that take the prior's finer bands away and raise the others alike, more or less, half of them with the
-    filter's band as it is; nearly that band alone; any. The prior's finest band is never raised.
+    filter's band as it is; nearly that band alone; any.
     """
     rows, band = [np.zeros(1 + count)], np.arange(count)
     for _ in range(4):
@@ -203,7 +205,7 @@ def random_gains(count: int, rng: Generator) -> np.ndarray:
         rows.append(np.append(rng.choice([0, rng.uniform(-0.8, 1.5)]), of_prior))
     rows.append(np.append(rng.uniform(-1, 2), rng.normal(0, 0.1, count)))
     rows += [rng.uniform(-1, 1.8, 1 + count), rng.normal(0, 0.4, 1 + count)]
-    return np.clip(rows, -1, [2.5, 0] + [2.5] * (count - 1))
+    return np.stack(rows)
 
 
 def taught(model: MSLIQE, images: Tensor, labels: Tensor, options: argparse.Namespace) -> MSLIQE:
