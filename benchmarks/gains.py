@@ -1,4 +1,4 @@
-"""How good could the gains of the bands be, and do statistics of the bands foretell them? Prints Markdown.
+"""How good could the gains of the bands be, and do statistics of the bands predict them? Prints Markdown.
 
     python benchmarks/gains.py OUT PHOTOS... [--crops 3000] [--held-out 64]
 
@@ -9,7 +9,7 @@ statistics to gains, so that the mean logarithm of the error is least. OUT/gains
 
 The table is of photographs that are left out (of the first folder, as in teach.py), under the mixtures of evidence.py
 in turn: by how much the committee's label changes with the default configuration, with the gains that the network
-foretells, without any ascent or quality model, and with the gains of least error, which need the original.
+predicts, without any ascent or quality model, and with the gains of least error, which need the original.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from mslique import list_images, read_image, reference_quality
 
 CONFIG = Path("configs/dlmap/tiny.yaml")
 HIGHEST = (2.0, 1.0, 2.0, 1.0)
-"""Of the foretold gains: the filter's band and the three of the prior. The lowest is -1."""
+"""Of the predicted gains: the filter's band and the three of the prior. The lowest is -1."""
 AT_ONCE = 4
 """Crops of a photograph, since it takes long to read one."""
 SEED, WIDTH, BATCH, EPOCHS, RATE = 31, 64, 64, 100, 2e-3
@@ -66,7 +66,7 @@ class Errors(NamedTuple):
         return gains
 
 
-class Foretold(nn.Module):
+class GainPredictor(nn.Module):
     """Statistics (N, S) to gains (N, K) from -1 to HIGHEST; the statistics are brought to mean 0 and deviation 1."""
 
     def __init__(self, mean: Tensor, deviation: Tensor) -> None:
@@ -153,11 +153,11 @@ def errors_of(images: Tensor, originals: Tensor, bands: Sequence[Tensor]) -> Err
     return Errors(parts @ parts.mT / count, (parts @ wanted[..., None])[..., 0] / count, wanted.square().mean(dim=1))
 
 
-def fitted(statistics: Tensor, errors: Errors) -> Foretold:
+def fitted(statistics: Tensor, errors: Errors) -> GainPredictor:
     """Prints the mean change of the error in dB on a tenth that the fit does not use, and the least possible."""
     torch.manual_seed(SEED)
     unused = torch.arange(len(statistics)) % 10 == 9
-    network = Foretold(statistics[~unused].mean(0), statistics[~unused].std(0) + 1e-6)
+    network = GainPredictor(statistics[~unused].mean(0), statistics[~unused].std(0) + 1e-6)
     used = (~unused).nonzero().flatten()
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS)
@@ -186,7 +186,7 @@ def decibels(gains: Tensor, errors: Errors) -> Tensor:
 
 
 @torch.no_grad()
-def table(network: Foretold, model: MAPEnhancer, photos: Sequence[Path]) -> str:
+def table(network: GainPredictor, model: MAPEnhancer, photos: Sequence[Path]) -> str:
     rows: dict[str, list[list[float]]] = {name: [] for name in MIXTURES}
     (ascent,) = model.stages
     for number, path in enumerate(tqdm(photos, desc="held out")):
@@ -204,8 +204,8 @@ def table(network: Foretold, model: MAPEnhancer, photos: Sequence[Path]) -> str:
         given, *labels = reference_quality(torch.stack([image[0], *results]), original.expand(4, -1, -1, -1)).tolist()
         rows[kind].append([label - given for label in labels])
     rows["all"] = sum(rows.values(), [])
-    lines = ["| mixture | crops | default | foretold | of least error |", "|---|---|---|---|---|"]
-    for kind, found in rows.items():
+    lines = ["| mixture | crops | default | predicted | of least error |", "|---|---|---|---|---|"]
+    for kind, found in ((kind, found) for kind, found in rows.items() if found):
         means = [fmean(column) for column in zip(*found, strict=True)]
         lines.append(f"| {kind} | {len(found)} | {' | '.join(f'{mean:+.2f}' for mean in means)} |")
     return "\n".join(lines)

@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import gains
 import numpy as np
 import pytest
 import skimage.data
 import torch
+from PIL import Image
 from scipy.optimize import lsq_linear
 
 from dlmap.domain.bands import smoothed
@@ -66,3 +69,19 @@ def test_statistics_do_not_depend_on_the_batch_and_tell_noise_from_edges() -> No
     assert both.isfinite().all()
     flat = torch.full((1, 3, 96, 96), 0.5)
     assert gains.statistics_of(flat, [torch.zeros_like(flat)] * 4).isfinite().all()
+
+
+@pytest.mark.slow
+def test_the_command_makes_samples_once_and_compares(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "photos").mkdir()
+    for k, name in enumerate(("astronaut", "chelsea", "coffee")):
+        Image.fromarray(np.asarray(getattr(skimage.data, name)())).save(tmp_path / "photos" / f"{k}.png")
+    command = [str(tmp_path / "out"), str(tmp_path / "photos"), "--crops=40", "--held-out=1"]
+    assert gains.main(command) == 0
+    rows = [row.split("|")[1:-1] for row in capsys.readouterr().out.splitlines() if row.startswith("|")]
+    assert [row[0].strip() for row in rows] == ["mixture", "---", "blur", "all"]
+    default, predicted, least = (float(cell) for cell in rows[2][2:])
+    assert least > max(0, predicted) and default > 0
+    made = [(tmp_path / "out" / f"gains-{k}.pt").stat().st_mtime_ns for k in (0, 1)]
+    assert gains.main(command) == 0
+    assert [(tmp_path / "out" / f"gains-{k}.pt").stat().st_mtime_ns for k in (0, 1)] == made
