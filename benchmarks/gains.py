@@ -13,7 +13,6 @@ predicts, without any ascent or quality model, and with the gains of least error
 """
 
 import argparse
-import multiprocessing
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,13 +22,13 @@ from typing import NamedTuple
 import torch
 from evidence import MIXTURES, degraded
 from numpy.random import default_rng
-from teach import SIZE, clean, train_photos
+from teach import SIZE, clean, made_parts, train_photos
 from teach import degraded as as_in_training
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from dlmap import enhance
-from dlmap.domain import Bands, make_domain
+from dlmap.domain import Bands, ColorFix, make_domain
 from dlmap.run.configuration import load_enhancer
 from dlmap.run.module import MAPEnhancer
 from mslique import list_images, read_image, reference_quality
@@ -92,11 +91,7 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("--held-out", type=int, default=64)
     options = parser.parse_args(args)
     photos = train_photos(options.photos, options.output, options.held_out)
-    parts = [options.output / f"gains-{k}.pt" for k in range(options.parts)]
-    missing = [(photos, k, options) for k, path in enumerate(parts) if not path.is_file()]
-    if missing:
-        with multiprocessing.get_context("spawn").Pool(len(missing)) as pool:
-            pool.starmap(make_part, missing)
+    parts = made_parts("gains", make_part, photos, options)
     samples = [torch.load(path, weights_only=True) for path in parts]
     statistics, *errors = (torch.cat([sample[k] for sample in samples]) for k in range(4))
     network = fitted(statistics, Errors(*errors))
@@ -108,22 +103,22 @@ def main(args: Sequence[str] | None = None) -> int:
 def make_part(photos: Sequence[Path], part: int, options: argparse.Namespace) -> None:
     """Every batch has a generator of its own: the samples do not depend on the number of parts but for their order."""
     torch.set_num_threads(max(1, torch.get_num_threads() // options.parts))
-    model, made = load_enhancer(CONFIG), []
+    domain, made = bands_of(load_enhancer(CONFIG)), []
     for k in tqdm(range(part, options.crops // AT_ONCE, options.parts), desc=f"part {part}", position=part):
         rng = default_rng((SEED, k))
         photo = (read_image(photos[k % len(photos)]) * 255).round().byte()
         crops = torch.stack([clean(photo, rng) for _ in range(AT_ONCE)]).mul(255).round() / 255
         images = torch.stack([as_in_training(crop, rng) for crop in crops]).mul(255).round() / 255
-        bands = bands_of(model, images)
-        made.append((statistics_of(images, bands), *errors_of(images, crops, bands)))
+        domain.start(images)
+        made.append((statistics_of(images, domain.bands), *errors_of(images, crops, domain.bands)))
     torch.save([torch.cat(column) for column in zip(*made, strict=True)], options.output / f"gains-{part}.pt")
 
 
-def bands_of(model: MAPEnhancer, images: Tensor) -> list[Tensor]:
+def bands_of(model: MAPEnhancer) -> Bands:
+    """Its domain, without the colour fix."""
     domain = make_domain(model.prior, *model.stages, fixed=False)
     assert isinstance(domain, Bands)
-    domain.start(images)
-    return domain.bands
+    return domain
 
 
 def statistics_of(images: Tensor, bands: Sequence[Tensor]) -> Tensor:
@@ -188,19 +183,17 @@ def decibels(gains: Tensor, errors: Errors) -> Tensor:
 @torch.no_grad()
 def table(network: GainPredictor, model: MAPEnhancer, photos: Sequence[Path]) -> str:
     rows: dict[str, list[list[float]]] = {name: [] for name in MIXTURES}
-    (ascent,) = model.stages
+    (ascent,), free = model.stages, bands_of(model)
+    domain = ColorFix(free, ascent.color_fix)
     for number, path in enumerate(tqdm(photos, desc="held out")):
         kind = list(MIXTURES)[number % len(MIXTURES)]
         one = degraded(path, number, kind, SIZE)
         assert one.clean is not None
         image, original = one.image[None], one.clean[None]
-        domain = make_domain(model.prior, ascent)
         domain.start(image)
-        bands = bands_of(model, image)
-        sizes = 255 * torch.stack([band.square().mean().sqrt() for band in bands])
-        chosen = network(statistics_of(image, bands)), errors_of(image, original, bands).least()
+        chosen = network(statistics_of(image, free.bands)), errors_of(image, original, free.bands).least()
         results = [enhance(image, model.prior, model.objective, ascent)[0].image]
-        results += [domain.images(gains * sizes, [0])[0, 0] for gains in chosen]
+        results += [domain.images(gains * free.sizes, [0])[0, 0] for gains in chosen]
         given, *labels = reference_quality(torch.stack([image[0], *results]), original.expand(4, -1, -1, -1)).tolist()
         rows[kind].append([label - given for label in labels])
     rows["all"] = sum(rows.values(), [])

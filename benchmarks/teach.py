@@ -71,11 +71,7 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("--held-out", type=int, default=0)
     options = parser.parse_args(args)
     photos = train_photos(options.photos, options.output, options.held_out)
-    parts = [options.output / f"samples-{k}.pt" for k in range(options.parts)]
-    missing = [(photos, k, options) for k, path in enumerate(parts) if not path.is_file()]
-    if missing:
-        with multiprocessing.get_context("spawn").Pool(len(missing)) as pool:
-            pool.starmap(make_part, missing)
+    parts = made_parts("samples", make_part, photos, options)
     earlier = [path for folder in options.earlier for path in sorted(folder.glob("samples-*.pt"))]
     samples = [torch.load(path, weights_only=True, mmap=True) for path in earlier + parts]
     images, labels = (torch.cat([sample[name] for sample in samples]) for name in ("images", "labels"))
@@ -100,6 +96,16 @@ def train_photos(folders: Sequence[Path], output: Path, held_out: int) -> list[P
         link.unlink(missing_ok=True)
         link.symlink_to(first[k].resolve())
     return [first[k] for k in order[held_out:]] + [path for paths in others for path in paths]
+
+
+def made_parts(name: str, make: Callable[..., None], photos: Sequence[Path], options: argparse.Namespace) -> list[Path]:
+    """The files OUT/NAME-K.pt. Those that are missing are made, each by make(photos, K, options) in its own process."""
+    parts = [options.output / f"{name}-{k}.pt" for k in range(options.parts)]
+    missing = [(photos, k, options) for k, path in enumerate(parts) if not path.is_file()]
+    if missing:
+        with multiprocessing.get_context("spawn").Pool(len(missing)) as pool:
+            pool.starmap(make, missing)
+    return parts
 
 
 def make_part(photos: Sequence[Path], part: int, options: argparse.Namespace) -> None:
