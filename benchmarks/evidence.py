@@ -114,7 +114,9 @@ class Trace:
 
 
 class Recorder(nn.Module):
-    """The objective, keeping what was evaluated: of the images that one state gives, the better."""
+    """The objective without its critic, keeping what was evaluated: of the images that one state gives, the better."""
+
+    critic = None
 
     def __init__(self, objective: MAPObjective, count: int) -> None:
         super().__init__()

@@ -1,4 +1,5 @@
 from .ascent import enhance
+from .critic import GainCritic
 from .enhanced import Enhanced
 from .fidelity import MSE, NLPD, PyiqaFidelity
 from .objective import MAPObjective
@@ -12,6 +13,7 @@ __all__ = [
     "DiffusionPrior",
     "enhance",
     "Enhanced",
+    "GainCritic",
     "load_config",
     "MAPObjective",
     "Mixture",

@@ -46,7 +46,8 @@ def enhance(
 
     Raises:
         RuntimeError: called under ``torch.inference_mode``, where no gradient exists.
-        UserError: the domain is unknown or needs a prior, no ascent is given, or the reference has another shape.
+        UserError: the domain is unknown or needs a prior, no ascent is given, the objective has a critic of another
+            domain, or the reference has another shape.
         NotInverted: the inversion does not lead back to the images.
     """
     if torch.is_inference_mode_enabled():
@@ -60,6 +61,8 @@ def enhance(
         raise UserError("the list of ascents is empty: give one at least")
     results: list[Enhanced] = []
     for number, stage in enumerate(stages):
+        if objective.critic is not None:
+            objective.critic.check(stage)
         if number:
             images = torch.stack([one.image for one in results]).to(images)
         domain = make_domain(prior, stage, fixed=reference is None)
@@ -78,12 +81,20 @@ def _ascend(
 ) -> list[Enhanced]:
     """One stage."""
     states = [nn.Parameter(state) for state in domain.start(images)]
+    statistics = domain.statistics() if objective.critic is not None else None
+    at_start = images.new_zeros(len(images))  # the quality of the images as they were given
     steps = _steps(states, domain, ascent)
     results = [Enhanced(image.cpu()) for image in images]
     moving = list(range(len(images)))
     for iteration in range(ascent.iterations + 1):
         with torch.set_grad_enabled(iteration < ascent.iterations):
             candidates, terms = _evaluate(states, moving, reference, domain, objective)
+            if objective.critic is not None and statistics is not None:
+                at_start = at_start if iteration else terms.quality[:, 0].detach()
+                change = objective.critic(
+                    statistics[moving], at_start[moving], torch.stack([states[k] for k in moving])
+                )
+                terms = replace(terms, value=terms.value + change[:, None])
         finite = terms.value.isfinite().all(dim=1).tolist()
         chosen, better = _better(candidates, terms)
         _record(results, moving, finite, chosen, better)

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from mslique import UserError
 
+from .critic import GainCritic
+
 
 @dataclass(frozen=True)
 class Terms:
@@ -25,9 +27,11 @@ class MAPObjective(nn.Module):
         fidelity: D, two such batches -> (B,) >= 0.
         quality_weight: lambda.
         fidelity_weight: w.
+        critic: folder or hub id of a :class:`dlmap.GainCritic`, or the name of one that ships. The ascent adds to the
+            objective the change of quality that it predicts [ours]. None: nothing is added.
 
     Raises:
-        UserError: a weight is negative, which would turn the ascent round, or not finite.
+        UserError: a weight is negative, which would turn the ascent round, or not finite; there is no such critic.
     """
 
     def __init__(
@@ -36,6 +40,7 @@ class MAPObjective(nn.Module):
         fidelity: nn.Module,
         quality_weight: float = 1.0,
         fidelity_weight: float = 20.0,
+        critic: str | None = None,
     ) -> None:
         super().__init__()
         self.quality, self.fidelity = quality, fidelity
@@ -43,6 +48,7 @@ class MAPObjective(nn.Module):
             if not 0 <= weight < math.inf:
                 raise UserError(f"objective.{name} must be at least 0 and finite, got {weight}")
         self.quality_weight, self.fidelity_weight = quality_weight, fidelity_weight
+        self.critic = None if critic is None else GainCritic.from_pretrained(critic).requires_grad_(False)
 
     def forward(self, images: Tensor, reference: Tensor) -> Terms:
         """Images and references, both (B, 3, H, W) in [0, 1] -> their terms."""

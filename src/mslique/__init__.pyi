@@ -17,6 +17,7 @@ from .io.trust import check_finite, only_weights, restrict_classes
 from .learning_rate import training_steps
 from .metric import MSLIQEMetric
 from .model import MSLIQE
+from .pretrained import SharedModel
 from .pyiqa_metric import register_in_pyiqa
 from .randomness import generator_of, training_generator
 from .sharing import load_model
@@ -56,6 +57,7 @@ __all__ = [
     "reference_quality",
     "register_in_pyiqa",
     "restrict_classes",
+    "SharedModel",
     "SHIPPED",
     "srcc",
     "table_rows",

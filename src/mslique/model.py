@@ -43,6 +43,8 @@ class MSLIQE(SharedModel, library_name="mslique", tags=["image-quality-assessmen
         tokens: of the prompts, a row for each; None: the backbone's tokenizer makes them.
     """
 
+    needed = "backbone"
+    way_out = "give a folder of mslique export, or of mslique import, which reads a CLIP of transformers too"
     mean: Tensor
     std: Tensor
     tokens: Tensor

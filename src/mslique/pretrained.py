@@ -13,7 +13,13 @@ from .io.trust import check_finite
 
 
 class SharedModel(nn.Module, PyTorchModelHubMixin):
-    """What :class:`mslique.MSLIQE` has of sharing: ``from_pretrained``, ``save_pretrained``, ``push_to_hub``."""
+    """What a model has of sharing: ``from_pretrained``, ``save_pretrained``, ``push_to_hub``.
+
+    ``needed``: an argument that every config.json of this kind of model has. ``way_out``: for errors.
+    """
+
+    needed: str
+    way_out: str
 
     def keep(self, **found: Any) -> None:
         """Arguments for config.json in place of those given, so that a copy needs no folder of this machine."""
@@ -50,18 +56,17 @@ class SharedModel(nn.Module, PyTorchModelHubMixin):
             raise
         except Exception as reason:  # a config.json may hold anything
             raise UserError(
-                f"{pretrained_model_name_or_path} cannot be read as an MS-LIQE ({type(reason).__name__}: {reason}):"
-                " give a folder that mslique export or mslique import wrote"
+                f"{pretrained_model_name_or_path} cannot be read as {cls.__name__} ({type(reason).__name__}:"
+                f" {reason}): {cls.way_out}"
             ) from reason
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, map_location: str = "cpu", strict: bool = True, **options: Any) -> Self:
         file = weights_file(model_id, options)
         options = {name: value for name, value in options.items() if name not in HUB_OPTIONS}
-        if "backbone" not in options:
+        if cls.needed not in options:
             raise UserError(
-                f"the config.json of {model_id} is not MS-LIQE's: it names no backbone; of a CLIP of transformers"
-                " mslique import makes such a folder"
+                f"the config.json of {model_id} is not that of {cls.__name__}, it names no {cls.needed}: {cls.way_out}"
             )
         model = cls(**options)
         try:

@@ -60,6 +60,28 @@ class Bands:
         self.sizes = torch.stack(sizes, dim=1)
         return torch.zeros_like(self.sizes)
 
+    @torch.no_grad()
+    def statistics(self) -> Tensor:
+        """Of every band, and of its mean over the channels: logarithms of the root mean square, the mean and the median
+        of the absolute values, in levels of 8 bits (medians tell noise: Donoho 1995). Of D_{K-1}: logarithms of the
+        mean differences of neighbours and of the standard deviation. The mean of the image. Correlations of
+        neighbouring pixels of every band, at distances of one and two.
+        """
+        sizes, neighbours = [], []
+        for band in self.bands:
+            for part in (band, band.mean(1, keepdim=True)):
+                values = part.flatten(1).abs()
+                sizes += [values.square().mean(1).sqrt(), values.mean(1), values.median(1).values]
+            power = band.square().mean((1, 2, 3)).clamp_min(1e-9)
+            for apart, side in ((1, -1), (1, -2), (2, -1), (2, -2)):
+                length = band.shape[side] - apart
+                product = band.narrow(side, 0, length) * band.narrow(side, apart, length)
+                neighbours.append(product.mean((1, 2, 3)) / power)
+        rest = self.given - sum(self.bands[int(self.unsharp > 0) : -1])
+        sizes += [rest.diff(dim=side).abs().mean((1, 2, 3)) for side in (-1, -2)] + [rest.std((1, 2, 3))]
+        logarithms = [(255 * size).clamp_min(0.01).log() for size in sizes]
+        return torch.stack([*logarithms, self.given.mean((1, 2, 3)), *neighbours], dim=1)
+
     def images(self, states: Tensor, rows: list[int]) -> Tensor:
         gains = states / self.sizes[rows].clamp_min(torch.finfo(states.dtype).tiny)
         image = repeated(self.given, rows, 1)

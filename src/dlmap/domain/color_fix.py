@@ -18,7 +18,7 @@ class ColorFix:
 
     def __init__(self, domain: Domain, scale: float) -> None:
         self.domain, self.scale = domain, scale
-        self.speed, self.project = domain.speed, domain.project
+        self.speed, self.project, self.statistics = domain.speed, domain.project, domain.statistics
 
     def start(self, images: Tensor) -> Tensor:
         self.coarse = self._shrunk(images)

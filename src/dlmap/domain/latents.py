@@ -44,6 +44,9 @@ class Latents:
         self.unchecked: Tensor | None = latents
         return noise
 
+    def statistics(self) -> None:
+        return None
+
     def images(self, states: Tensor, rows: list[int]) -> Tensor:
         latents = self.prior.sample(states)
         if self.unchecked is not None:  # the first images are generated from the start itself: the check is free

@@ -11,6 +11,9 @@ class Pixels:
     def start(self, images: Tensor) -> Tensor:
         return images.clone()
 
+    def statistics(self) -> None:
+        return None
+
     def images(self, states: Tensor, rows: list[int]) -> Tensor:
         return states[:, None]
 

@@ -17,6 +17,10 @@ class Domain(Protocol):
         """Images (B, 3, H, W) in [0, 1] -> the states (B, ...) that give them back."""
         ...
 
+    def statistics(self) -> Tensor | None:
+        """(B, S): numbers that tell a critic what the states will move; None where no critic knows the domain."""
+        ...
+
     def images(self, states: Tensor, rows: list[int]) -> Tensor:
         """States of the images ``rows`` of the batch -> K images of each, (len(rows), K, 3, H, W) in [0, 1]."""
         ...

@@ -65,6 +65,8 @@ class MAPEnhancer(L.LightningModule):
             raise UserError("--model.ascent is empty: give the options of one ascent at least, or leave it out")
         for stage in self.stages:
             make_domain(prior, stage)  # a mistake in the options must not wait for the first photograph
+            if objective.critic is not None:
+                objective.critic.check(stage)
         self.run = Run(Path(output), format == "input", metadata, report)
         self._memory = MemoryGuard() if prior is None else MemoryGuard(prior.shrink_tiles, prior.keep_nothing)
         self._inverts = False

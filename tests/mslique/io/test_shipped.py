@@ -26,7 +26,7 @@ def test_names_of_what_ships_are_found() -> None:
         assert located(name) == str(ROOT / "data" / "ldm-tiny")
     for name in ("configs/dlmap/tiny.yaml", "dlmap/tiny.yaml", Path("configs/dlmap/tiny.yaml")):
         assert located(name) == str(ROOT / "configs" / "dlmap" / "tiny.yaml")
-    assert shipped_models() == ["data/ldm-tiny", "data/mslique-tiny", "data/mslique-witness"]
+    assert shipped_models() == ["data/critic-tiny", "data/ldm-tiny", "data/mslique-tiny", "data/mslique-witness"]
 
 
 def test_a_path_that_exists_wins(elsewhere: Path) -> None:

@@ -135,13 +135,13 @@ def wrong_shape(found: dict[str, Any], name: str) -> None:
 
 
 DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "cut off": (lambda f: os.truncate(f / "model.safetensors", 5000), "cannot be read as an MS-LIQE .SafetensorError"),
-    "empty": (lambda f: os.truncate(f / "model.safetensors", 0), "cannot be read as an MS-LIQE"),
+    "cut off": (lambda f: os.truncate(f / "model.safetensors", 5000), "cannot be read as MSLIQE .SafetensorError"),
+    "empty": (lambda f: os.truncate(f / "model.safetensors", 0), "cannot be read as MSLIQE"),
     "nan": (lambda f: change_weights(f, nan), r"model.safetensors holds numbers that are not finite, in clip.visual"),
     "wrong shape": (lambda f: change_weights(f, wrong_shape), "do not match .*size mismatch"),
     "incomplete": (lambda f: change_weights(f, dict.__delitem__), "do not match .*Missing key"),
-    "no json": (lambda f: (f / "config.json").write_text("{"), "cannot be read as an MS-LIQE"),
-    "a list": (lambda f: (f / "config.json").write_text("[]"), "cannot be read as an MS-LIQE"),
+    "no json": (lambda f: (f / "config.json").write_text("{"), "cannot be read as MSLIQE"),
+    "a list": (lambda f: (f / "config.json").write_text("[]"), "cannot be read as MSLIQE"),
     "no levels": (
         lambda f: (f / "config.json").write_text(
             json.dumps(json.loads((f / "config.json").read_text()) | {"levels": []})

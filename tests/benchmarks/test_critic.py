@@ -1,6 +1,6 @@
 from pathlib import Path
 
-import gains
+import critic
 import numpy as np
 import pytest
 import skimage.data
@@ -8,7 +8,9 @@ import torch
 from PIL import Image
 from scipy.optimize import lsq_linear
 
+from dlmap import GainCritic
 from dlmap.domain.bands import smoothed
+from dlmap.run.configuration import load_enhancer
 
 
 def crops() -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
@@ -23,52 +25,54 @@ def crops() -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
 
 def test_the_quadratic_form_is_the_error_of_the_picture_with_these_gains() -> None:
     images, originals, bands = crops()
-    errors = gains.errors_of(images, originals, bands)
+    errors = critic.errors_of(images, originals, bands)
     chosen = torch.tensor([[0.3, -0.8, 0.5, 0.1], [-0.2, 0.4, -0.7, 1.1]])
     pictures = images + sum(g[:, None, None, None] * band for g, band in zip(chosen.unbind(1), bands, strict=True))
     nothing = torch.zeros(2, 4)
-    there = gains.errors_of(pictures, originals, bands)
+    there = critic.errors_of(pictures, originals, bands)
     torch.testing.assert_close(errors.of(chosen), there.of(nothing), rtol=1e-4, atol=1e-7)
     torch.testing.assert_close(errors.of(nothing), (255 * (originals - images)).square().mean((1, 2, 3)))
-    assert gains.errors_of(originals, originals, bands).of(nothing).max() < 1e-12
+    assert critic.errors_of(originals, originals, bands).of(nothing).max() < 1e-12
 
 
 def test_the_least_error_is_that_of_bounded_least_squares() -> None:
     rng = np.random.default_rng(0)
     pictures, wanted = rng.standard_normal((5, 60, 4)), 20 * rng.standard_normal((5, 60))
     made = torch.from_numpy(pictures)
-    errors = gains.Errors(
+    errors = critic.Errors(
         made.mT @ made / 60,
         (made.mT @ torch.from_numpy(wanted)[..., None])[..., 0] / 60,
         torch.from_numpy(wanted).square().mean(1),
     )
     found = errors.least().numpy()
     for k in range(5):
-        expected = lsq_linear(pictures[k], wanted[k], (-np.ones(4), np.array(gains.HIGHEST)))
+        expected = lsq_linear(pictures[k], wanted[k], (-np.ones(4), np.array(critic.HIGHEST)))
         np.testing.assert_allclose(found[k], expected.x, atol=1e-5)
     assert (np.abs(found) > 0.99).any()  # a bound holds somewhere
 
 
-def test_a_network_learns_gains_that_statistics_tell(capsys: pytest.CaptureFixture[str]) -> None:
-    """The best gain of the first band is the tanh of the first statistic, the best of the others is 0."""
-    statistics = torch.randn(400, 6, generator=torch.Generator().manual_seed(0))
-    best = torch.zeros(400, 4)
-    best[:, 0] = statistics[:, 0].tanh()
-    errors = gains.Errors(torch.eye(4).expand(400, 4, 4), best, best.square().sum(1))
-    torch.testing.assert_close(errors.least(), best, atol=1e-5, rtol=0)
-    network = gains.fitted(statistics, errors)
-    assert "error on 40 crops not used: -" in capsys.readouterr().out
+def test_the_network_learns_which_states_are_good(capsys: pytest.CaptureFixture[str]) -> None:
+    """The best state of the first band is the first statistic, and farther from it is worse the better the crop was."""
+    draw = torch.Generator().manual_seed(0)
+    statistics, states = torch.randn(1600, 6, generator=draw), 2 * torch.randn(1600, 8, 2, generator=draw)
+    quality = 100 * torch.rand(1600, generator=draw)
+    best = statistics[:, :1]
+    changes = (best.square() - (states[..., 0] - best).square()) * (1 + quality[:, None] / 100)
+    network = critic.trained(statistics, quality, states, changes, (0.1, 0.3), 0.0)
+    explained = float(capsys.readouterr().out.split("explains")[1])
+    assert explained > 0.95
     with torch.no_grad():
-        assert (network(statistics) - best).abs().mean() < 0.05
+        there = network(statistics, quality, torch.cat([best, torch.zeros_like(best)], 1))
+        beyond = network(statistics, quality, torch.cat([best + 2, torch.zeros_like(best)], 1))
+    assert ((there - beyond) > 0).float().mean() > 0.99
 
 
-def test_statistics_do_not_depend_on_the_batch_and_tell_noise_from_edges() -> None:
-    images, originals, bands = crops()
-    both = gains.statistics_of(images, bands)
-    torch.testing.assert_close(both[1:], gains.statistics_of(images[1:], [band[1:] for band in bands]))
-    assert both.isfinite().all()
-    flat = torch.full((1, 3, 96, 96), 0.5)
-    assert gains.statistics_of(flat, [torch.zeros_like(flat)] * 4).isfinite().all()
+def test_gains_are_proposed_around_the_best_and_at_random() -> None:
+    near = np.array([0.5, -0.9, 0.1, 1.0])
+    found = np.stack([critic.proposed(near, np.random.default_rng(k)) for k in range(200)])
+    assert found.shape == (200, 8, 4)
+    np.testing.assert_allclose(np.median(found[:, :4], axis=(0, 1)), near, atol=0.06)
+    assert (found[:, 4:].std((0, 1)) > 0.4).all()
 
 
 @pytest.mark.slow
@@ -77,11 +81,13 @@ def test_the_command_makes_samples_once_and_compares(tmp_path: Path, capsys: pyt
     for k, name in enumerate(("astronaut", "chelsea", "coffee")):
         Image.fromarray(np.asarray(getattr(skimage.data, name)())).save(tmp_path / "photos" / f"{k}.png")
     command = [str(tmp_path / "out"), str(tmp_path / "photos"), "--crops=40", "--held-out=1"]
-    assert gains.main(command) == 0
+    assert critic.main(command) == 0
     rows = [row.split("|")[1:-1] for row in capsys.readouterr().out.splitlines() if row.startswith("|")]
     assert [row[0].strip() for row in rows] == ["mixture", "---", "blur", "all"]
-    default, predicted, least = (float(cell) for cell in rows[2][2:])
-    assert least > max(0, predicted) and default > 0
-    made = [(tmp_path / "out" / f"gains-{k}.pt").stat().st_mtime_ns for k in (0, 1)]
-    assert gains.main(command) == 0
-    assert [(tmp_path / "out" / f"gains-{k}.pt").stat().st_mtime_ns for k in (0, 1)] == made
+    without, with_critic, least = (float(cell) for cell in rows[2][2:])
+    assert least > 0 and without > 0 and with_critic != without
+    made = [(tmp_path / "out" / f"critic-{k}.pt").stat().st_mtime_ns for k in (0, 1)]
+    assert critic.main(command) == 0
+    assert [(tmp_path / "out" / f"critic-{k}.pt").stat().st_mtime_ns for k in (0, 1)] == made
+    (ascent,) = load_enhancer(critic.CONFIG).stages
+    GainCritic.from_pretrained(tmp_path / "out" / "model").check(ascent)
