@@ -1,12 +1,12 @@
 """Train the critic of gains, which predicts how much better a crop will be with them; how good it is. Prints Markdown.
 
-    python benchmarks/critic.py OUT PHOTOS... [--crops 10000] [--held-out 64]
+    python benchmarks/critic.py OUT PHOTOS... [--crops 8000] [--held-out 64]
 
 First OUT/critic-K.pt, in --parts processes: of crops degraded as in teach.py, the statistics of the bands and the
-quality that configs/dlmap/tiny.yaml gives them, and eight times gains of these bands, with the change of the
-committee's label. Four of them are around the gains of least squared error (a quadratic form of the gains, since images are linear in
-them; Blu and Luisier 2007 choose the weights of denoisers so), four at random as in teach.py. Files that exist are not
-made again. Then the network is trained; OUT/model receives it.
+quality that configs/dlmap/tiny.yaml gives them, and eight states with the change of the committee's label. Four states
+are around the gains of least squared error (a quadratic form of the gains, since images are linear in them; Blu and
+Luisier 2007 choose the weights of denoisers so), four at random as in teach.py. Files that exist are not made again.
+Then the network is trained; OUT/model receives it.
 
 The table is of photographs that are left out (of the first folder, as in teach.py), under the mixtures of evidence.py
 in turn: by how much the committee's label changes with the quality model and fidelity alone, with them and the critic,
@@ -73,7 +73,7 @@ def main(args: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output", type=Path, metavar="OUT")
     parser.add_argument("photos", type=Path, nargs="+", metavar="PHOTOS")
-    parser.add_argument("--crops", type=int, default=10000)
+    parser.add_argument("--crops", type=int, default=8000)
     parser.add_argument("--parts", type=int, default=2, help="processes that make the samples (default: %(default)s)")
     parser.add_argument("--held-out", type=int, default=64)
     options = parser.parse_args(args)
