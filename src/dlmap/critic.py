@@ -61,8 +61,8 @@ class GainCritic(SharedModel, library_name="dlmap", tags=["image-enhancement"]):
 
     def check(self, ascent: Ascent) -> None:
         """Raises a UserError if the ascent moves other bands than those it was trained for."""
-        if (tuple(ascent.levels), ascent.unsharp) != (self.levels, self.unsharp):
+        if ascent.domain == "bands" and (tuple(ascent.levels), ascent.unsharp) != (self.levels, self.unsharp):
             raise UserError(
-                f"objective.critic was trained for the domain bands with levels {list(self.levels)} and unsharp"
-                f" {self.unsharp}: set ascent so, or leave the critic out (`critic: null` in the configuration)"
+                f"objective.critic was trained for ascent.levels {list(self.levels)} and ascent.unsharp {self.unsharp}:"
+                " take these, or leave the critic out (`critic: null` in the configuration)"
             )

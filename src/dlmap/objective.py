@@ -27,8 +27,8 @@ class MAPObjective(nn.Module):
         fidelity: D, two such batches -> (B,) >= 0.
         quality_weight: lambda.
         fidelity_weight: w.
-        critic: folder or hub id of a :class:`dlmap.GainCritic`, or the name of one that ships. The ascent adds to the
-            objective the change of quality that it predicts [ours]. None: nothing is added.
+        critic: folder or hub id of a :class:`dlmap.GainCritic`, or the name of one that ships. An ascent in the
+            domain bands adds to the objective the change of quality that it predicts [ours]. None: nothing is added.
 
     Raises:
         UserError: a weight is negative, which would turn the ascent round, or not finite; there is no such critic.

@@ -1,5 +1,6 @@
 """The critic of gains: its statistics, its value, its part in the ascent."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,11 @@ class Same(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return torch.full((len(images),), 40.0) + 0 * images.sum((1, 2, 3))
+
+
+class Brightness(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return 100 * images.mean((1, 2, 3))
 
 
 def images(count: int = 2) -> Tensor:
@@ -98,9 +104,17 @@ def test_the_ascent_climbs_what_the_critic_predicts(tmp_path: Path) -> None:
 def test_other_bands_than_those_of_its_training_are_refused(tmp_path: Path) -> None:
     saved(tmp_path / "critic")
     objective = MAPObjective(Same(), MSE(), critic=str(tmp_path / "critic"))
-    for ascent in (Ascent(domain="pixel"), Ascent(domain="bands", levels=(0.2,), radius=4.0)):
-        with pytest.raises(UserError, match="set ascent so, or leave the critic out"):
+    for ascent in (replace(BANDS, levels=(0.2,)), replace(BANDS, unsharp=1.5)):
+        with pytest.raises(UserError, match="take these, or leave the critic out"):
             enhance(images(), prior(), objective, ascent)
+
+
+def test_other_domains_go_without_it(tmp_path: Path) -> None:
+    saved(tmp_path / "critic")
+    pixels = Ascent(domain="pixel", radius=1.0, iterations=2, target=1e9)
+    objectives = [MAPObjective(Brightness(), MSE(), critic=critic) for critic in (str(tmp_path / "critic"), None)]
+    with_critic, without = (enhance(images(), None, objective, pixels) for objective in objectives)
+    assert [one.objective for one in with_critic] == [one.objective for one in without]
 
 
 def test_a_folder_of_another_model_is_refused(tmp_path: Path) -> None:
