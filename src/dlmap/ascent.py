@@ -46,8 +46,8 @@ def enhance(
 
     Raises:
         RuntimeError: called under ``torch.inference_mode``, where no gradient exists.
-        UserError: the domain is unknown or needs a prior, no ascent is given, the objective has a critic of another
-            domain, or the reference has another shape.
+        UserError: the domain is unknown or needs a prior, no ascent is given, the objective's critic was trained for
+            other bands, or the reference has another shape.
         NotInverted: the inversion does not lead back to the images.
     """
     if torch.is_inference_mode_enabled():

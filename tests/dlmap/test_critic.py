@@ -62,10 +62,15 @@ def test_statistics_of_white_noise_are_its_deviation_and_those_of_a_filtered_one
     torch.testing.assert_close(domain.statistics()[0, -4:], torch.tensor([0.0, 0.5, 0.0, 0.0]), rtol=0, atol=0.01)
 
 
-def test_statistics_are_finite_without_detail_and_do_not_depend_on_the_batch() -> None:
+@pytest.mark.parametrize("size", [(32, 32), (1, 1), (2, 40)])
+def test_statistics_are_finite_without_detail(size: tuple[int, int]) -> None:
+    found = statistics(torch.full((1, 3, *size), 0.5))
+    assert found.shape == (1, 14) and found.isfinite().all()
+
+
+def test_statistics_do_not_depend_on_the_batch() -> None:
     both = statistics(images(), (0.1, 0.3), 1.5)
     torch.testing.assert_close(both[1:], statistics(images()[1:], (0.1, 0.3), 1.5), rtol=1e-5, atol=1e-5)
-    assert statistics(torch.full((1, 3, 32, 32), 0.5)).isfinite().all()
 
 
 def test_no_move_changes_nothing_and_an_image_does_not_depend_on_the_others(tmp_path: Path) -> None:

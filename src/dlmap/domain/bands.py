@@ -65,7 +65,7 @@ class Bands:
         """Of every band, and of its mean over the channels: logarithms of the root mean square, the mean and the median
         of the absolute values, in levels of 8 bits (medians tell noise: Donoho 1995). Of D_{K-1}: logarithms of the
         mean differences of neighbours and of the standard deviation. The mean of the image. Correlations of
-        neighbouring pixels of every band, at distances of one and two.
+        neighbouring pixels of every band, at distances of one and two; 0 where a side has no such pixels.
         """
         sizes, neighbours = [], []
         for band in self.bands:
@@ -74,13 +74,14 @@ class Bands:
                 sizes += [values.square().mean(1).sqrt(), values.mean(1), values.median(1).values]
             power = band.square().mean((1, 2, 3)).clamp_min(1e-9)
             for apart, side in ((1, -1), (1, -2), (2, -1), (2, -2)):
-                length = band.shape[side] - apart
-                product = band.narrow(side, 0, length) * band.narrow(side, apart, length)
+                length = max(0, band.shape[side] - apart)
+                product = band.narrow(side, 0, length) * band.narrow(side, band.shape[side] - length, length)
                 neighbours.append(product.mean((1, 2, 3)) / power)
         rest = self.given - sum(self.bands[int(self.unsharp > 0) : -1])
         sizes += [rest.diff(dim=side).abs().mean((1, 2, 3)) for side in (-1, -2)] + [rest.std((1, 2, 3))]
         logarithms = [(255 * size).clamp_min(0.01).log() for size in sizes]
-        return torch.stack([*logarithms, self.given.mean((1, 2, 3)), *neighbours], dim=1)
+        found = torch.stack([*logarithms, self.given.mean((1, 2, 3)), *neighbours], dim=1)
+        return found.nan_to_num(0.0)
 
     def images(self, states: Tensor, rows: list[int]) -> Tensor:
         gains = states / self.sizes[rows].clamp_min(torch.finfo(states.dtype).tiny)
