@@ -1,9 +1,9 @@
 """Train the critic of gains, which predicts how much better a crop will be with them; how good it is. Prints Markdown.
 
-    python benchmarks/critic.py OUT PHOTOS... [--crops 8000] [--held-out 64]
+    python benchmarks/critic.py OUT PHOTOS... [--config configs/dlmap/tiny.yaml] [--crops 8000] [--held-out 64]
 
 First OUT/critic-K.pt, in --parts processes: of crops degraded as in teach.py, the statistics of the bands and the
-quality that configs/dlmap/tiny.yaml gives them, and eight states with the change of the committee's label. Four states
+quality that the configuration gives them, and eight states with the change of the committee's label. Four states
 are around the gains of least squared error (a quadratic form of the gains, since images are linear in them; Blu and
 Luisier 2007 choose the weights of denoisers so), four at random as in teach.py. Files that exist are not made again.
 Then the network is trained; OUT/model receives it.
@@ -37,7 +37,6 @@ from dlmap.run.configuration import load_enhancer
 from dlmap.run.module import MAPEnhancer
 from mslique import list_images, read_image, reference_quality
 
-CONFIG = Path("configs/dlmap/tiny.yaml")
 HIGHEST = (2.0, 1.0, 2.0, 1.0)
 """Of the gains of least error: the filter's band and the three of the prior. The lowest is -1."""
 AROUND = (0.15, 0.4, 0.8)
@@ -73,6 +72,7 @@ def main(args: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output", type=Path, metavar="OUT")
     parser.add_argument("photos", type=Path, nargs="+", metavar="PHOTOS")
+    parser.add_argument("--config", type=Path, default=Path("configs/dlmap/tiny.yaml"), help="(default: %(default)s)")
     parser.add_argument("--crops", type=int, default=8000)
     parser.add_argument("--parts", type=int, default=2, help="processes that make the samples (default: %(default)s)")
     parser.add_argument("--held-out", type=int, default=64)
@@ -80,7 +80,7 @@ def main(args: Sequence[str] | None = None) -> int:
     photos = train_photos(options.photos, options.output, options.held_out)
     parts = made_parts("critic", make_part, photos, options)
     samples = [torch.load(path, weights_only=True) for path in parts]
-    model = load_enhancer(CONFIG)
+    model = load_enhancer(options.config)
     (ascent,) = model.stages
     critic = trained(*(torch.cat([sample[k] for sample in samples]) for k in range(4)), ascent.levels, ascent.unsharp)
     critic.save_pretrained(options.output / "model")
@@ -92,13 +92,13 @@ def main(args: Sequence[str] | None = None) -> int:
 def make_part(photos: Sequence[Path], part: int, options: argparse.Namespace) -> None:
     """Every batch has a generator of its own: the samples do not depend on the number of parts but for their order."""
     torch.set_num_threads(max(1, torch.get_num_threads() // options.parts))
-    model, made = load_enhancer(CONFIG), []
+    model, made = load_enhancer(options.config), []
+    domain, bands = domains_of(model)
     for k in tqdm(range(part, options.crops // AT_ONCE, options.parts), desc=f"part {part}", position=part):
         rng = default_rng((SEED, k))
         photo = (read_image(photos[k % len(photos)]) * 255).round().byte()
         crops = torch.stack([clean(photo, rng) for _ in range(AT_ONCE)]).mul(255).round() / 255
         images = torch.stack([as_in_training(crop, rng) for crop in crops]).mul(255).round() / 255
-        domain, bands = domains_of(model)
         domain.start(images)
         near = errors_of(images, crops, bands.bands).least()
         gains = torch.stack([torch.from_numpy(proposed(one.numpy(), rng)) for one in near]).to(near)

@@ -82,7 +82,7 @@ def _ascend(
     """One stage."""
     states = [nn.Parameter(state) for state in domain.start(images)]
     statistics = domain.statistics() if objective.critic is not None else None
-    at_start = images.new_zeros(len(images))  # the quality of the images as they were given
+    at_start: Tensor  # the quality of the images as they were given
     steps = _steps(states, domain, ascent)
     results = [Enhanced(image.cpu()) for image in images]
     moving = list(range(len(images)))
@@ -90,10 +90,10 @@ def _ascend(
         with torch.set_grad_enabled(iteration < ascent.iterations):
             candidates, terms = _evaluate(states, moving, reference, domain, objective)
             if objective.critic is not None and statistics is not None:
-                at_start = at_start if iteration else terms.quality[:, 0].detach()
-                change = objective.critic(
-                    statistics[moving], at_start[moving], torch.stack([states[k] for k in moving])
-                )
+                if iteration == 0:
+                    at_start = terms.quality[:, 0].detach()
+                moved = torch.stack([states[k] for k in moving])
+                change = objective.critic(statistics[moving], at_start[moving], moved)
                 terms = replace(terms, value=terms.value + change[:, None])
         finite = terms.value.isfinite().all(dim=1).tolist()
         chosen, better = _better(candidates, terms)

@@ -5,12 +5,15 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
+import yaml
 from PIL import Image
 from scipy.optimize import lsq_linear
 
 from dlmap import GainCritic
 from dlmap.domain.bands import smoothed
 from dlmap.run.configuration import load_enhancer
+
+ROOT = Path(__file__).parents[2]
 
 
 def crops() -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
@@ -80,7 +83,11 @@ def test_the_command_makes_samples_once_and_compares(tmp_path: Path, capsys: pyt
     (tmp_path / "photos").mkdir()
     for k, name in enumerate(("astronaut", "chelsea", "coffee")):
         Image.fromarray(np.asarray(getattr(skimage.data, name)())).save(tmp_path / "photos" / f"{k}.png")
-    command = [str(tmp_path / "out"), str(tmp_path / "photos"), "--crops=40", "--held-out=1"]
+    config, settings = tmp_path / "mine.yaml", yaml.safe_load((ROOT / "configs/dlmap/tiny.yaml").read_text())
+    settings["model"]["init_args"]["objective"]["init_args"]["critic"] = None
+    settings["model"]["init_args"]["ascent"]["unsharp"] = 2.0
+    config.write_text(yaml.safe_dump(settings))
+    command = [str(tmp_path / "out"), str(tmp_path / "photos"), "--crops=40", "--held-out=1", f"--config={config}"]
     assert critic.main(command) == 0
     rows = [row.split("|")[1:-1] for row in capsys.readouterr().out.splitlines() if row.startswith("|")]
     assert [row[0].strip() for row in rows] == ["mixture", "---", "blur", "all"]
@@ -89,5 +96,5 @@ def test_the_command_makes_samples_once_and_compares(tmp_path: Path, capsys: pyt
     made = [(tmp_path / "out" / f"critic-{k}.pt").stat().st_mtime_ns for k in (0, 1)]
     assert critic.main(command) == 0
     assert [(tmp_path / "out" / f"critic-{k}.pt").stat().st_mtime_ns for k in (0, 1)] == made
-    (ascent,) = load_enhancer(critic.CONFIG).stages
+    (ascent,) = load_enhancer(config).stages
     GainCritic.from_pretrained(tmp_path / "out" / "model").check(ascent)

@@ -19,7 +19,7 @@ BANDS = Ascent(domain="bands", levels=LEVELS, radius=4.0, target=1e9, iterations
 
 
 class Same(nn.Module):
-    """A quality that does not change, different for every image given."""
+    """A quality that is the same for all images."""
 
     def forward(self, images: Tensor) -> Tensor:
         return torch.full((len(images),), 40.0) + 0 * images.sum((1, 2, 3))
