@@ -1,12 +1,16 @@
 """Train the critic of gains, which predicts how much better a crop will be with them; how good it is. Prints Markdown.
 
     python benchmarks/critic.py OUT PHOTOS... [--config configs/dlmap/tiny.yaml] [--crops 8000] [--held-out 64]
+        [--earlier OUT...]
 
-First OUT/critic-K.pt, in --parts processes: of crops degraded as in teach.py, the statistics of the bands and the
-quality that the configuration gives them, and eight states with the change of the committee's label. Four states
-are around the gains of least squared error (a quadratic form of the gains, since images are linear in them; Blu and
-Luisier 2007 choose the weights of denoisers so), four at random as in teach.py. Files that exist are not made again.
-Then the network is trained; OUT/model receives it.
+First OUT/critic-K.pt, in --parts processes: of crops, the statistics of the bands and the quality that the
+configuration gives them, and eight states with the change of the committee's label. The crops are degraded as in
+teach.py, or by strong JPEG; one in seven is hard-edged (cut out, aliased or drawn), and half of these are undamaged.
+Three states are around the gains of least squared error (a quadratic form of the gains, since images are linear in
+them; Blu and Luisier 2007 choose the weights of denoisers so), three at random as in teach.py. The other two are what
+the critic of the last --earlier round and the quality model like best among the ends of eight ascents of the critic:
+what it liked wrongly, it learns. Without an earlier round they are of the first two kinds.
+Files that exist are not made again. Then the network is trained with the samples of all rounds; OUT/model receives it.
 
 The table is of photographs that are left out (of the first folder, as in teach.py), under the mixtures of evidence.py
 in turn: by how much the committee's label changes with the quality model and fidelity alone, with them and the critic,
@@ -26,16 +30,18 @@ import torch
 import torch.nn.functional as F
 from evidence import MIXTURES, degraded
 from numpy.random import default_rng
-from teach import SIZE, clean, made_parts, random_gains, train_photos
+from teach import SIZE, clean, made_parts, one_view, random_gains, train_photos
 from teach import degraded as as_in_training
 from torch import Tensor
 from tqdm import tqdm
 
 from dlmap import GainCritic, MAPObjective, enhance
 from dlmap.domain import Bands, ColorFix, make_domain
+from dlmap.domain.bands import smoothed
+from dlmap.quality import MSLIQEQuality
 from dlmap.run.configuration import load_enhancer
 from dlmap.run.module import MAPEnhancer
-from mslique import list_images, read_image, reference_quality
+from mslique import degrade_by, list_images, read_image, reference_quality
 
 HIGHEST = (2.0, 1.0, 2.0, 1.0)
 """Of the gains of least error: the filter's band and the three of the prior. The lowest is -1."""
@@ -43,6 +49,8 @@ AROUND = (0.15, 0.4, 0.8)
 """Standard deviations of gains around them."""
 AT_ONCE = 4
 """Crops of a photograph, since it takes long to read one."""
+STATES, LIKED, STEPS = 8, 2, 8
+"""Of a crop: states with a label; those of them that the last round likes; steps of an ascent of the critic."""
 SEED, BATCH, EPOCHS, RATE, DELTA = 37, 64, 40, 4e-3, 5.0
 
 
@@ -76,10 +84,12 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("--crops", type=int, default=8000)
     parser.add_argument("--parts", type=int, default=2, help="processes that make the samples (default: %(default)s)")
     parser.add_argument("--held-out", type=int, default=64)
+    parser.add_argument("--earlier", type=Path, nargs="+", default=[], metavar="OUT")
     options = parser.parse_args(args)
     photos = train_photos(options.photos, options.output, options.held_out)
     parts = made_parts("critic", make_part, photos, options)
-    samples = [torch.load(path, weights_only=True) for path in parts]
+    earlier = [path for folder in options.earlier for path in sorted(folder.glob("critic-*.pt"))]
+    samples = [torch.load(path, weights_only=True) for path in earlier + parts]
     model = load_enhancer(options.config)
     (ascent,) = model.stages
     critic = trained(*(torch.cat([sample[k] for sample in samples]) for k in range(4)), ascent.levels, ascent.unsharp)
@@ -93,26 +103,98 @@ def make_part(photos: Sequence[Path], part: int, options: argparse.Namespace) ->
     """Every batch has a generator of its own: the samples do not depend on the number of parts but for their order."""
     torch.set_num_threads(max(1, torch.get_num_threads() // options.parts))
     model, made = load_enhancer(options.config), []
+    critic = GainCritic.from_pretrained(options.earlier[-1] / "model") if options.earlier else None
     domain, bands = domains_of(model)
     for k in tqdm(range(part, options.crops // AT_ONCE, options.parts), desc=f"part {part}", position=part):
-        rng = default_rng((SEED, k))
+        rng = default_rng((SEED + len(options.earlier), k))
         photo = (read_image(photos[k % len(photos)]) * 255).round().byte()
-        crops = torch.stack([clean(photo, rng) for _ in range(AT_ONCE)]).mul(255).round() / 255
-        images = torch.stack([as_in_training(crop, rng) for crop in crops]).mul(255).round() / 255
+        pairs = [pair(photo, rng) for _ in range(AT_ONCE)]
+        crops, images = (torch.stack(column).mul(255).round() / 255 for column in zip(*pairs, strict=True))
         domain.start(images)
         near = errors_of(images, crops, bands.bands).least()
         gains = torch.stack([torch.from_numpy(proposed(one.numpy(), rng)) for one in near]).to(near)
-        states = gains * bands.sizes[:, None]
-        for number, of_image in enumerate(states):
-            for state in of_image:
-                bands.project(state, number)
-        rows = list(range(AT_ONCE))
-        moved = [domain.images(state, rows)[:, 0].mul(255).round() / 255 for state in states.unbind(1)]
-        results = torch.stack([images, *moved], dim=1)
-        labels = reference_quality(results.flatten(0, 1), crops.repeat_interleave(results.shape[1], 0))
+        states = projected(gains * bands.sizes[:, None], bands)
+        statistics, quality = bands.statistics(), model.objective.quality(images)
+        if critic is not None:
+            ends = projected(climbed(states, critic, statistics, quality, bands, rng), bands)
+            scores = critic(statistics[:, None], quality[:, None], ends) + qualities(ends, domain, model)
+            best = scores.topk(LIKED, dim=1).indices[..., None].expand(-1, -1, ends.shape[-1])
+            states = torch.cat([states[:, LIKED // 2 : STATES - LIKED // 2], ends.gather(1, best)], dim=1)
+        results = torch.cat([images[:, None], moved(states, domain)], dim=1)
+        labels = reference_quality(results.flatten(0, 1), crops.repeat_interleave(1 + STATES, 0))
         labels = labels.unflatten(0, (AT_ONCE, -1))
-        made.append((bands.statistics(), model.objective.quality(images), states, labels[:, 1:] - labels[:, :1]))
+        made.append((statistics, quality, states, labels[:, 1:] - labels[:, :1]))
     torch.save([torch.cat(column) for column in zip(*made, strict=True)], options.output / f"critic-{part}.pt")
+
+
+def pair(photo: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """A crop and what it is degraded into, (3, s, s) both."""
+    kind = rng.random()
+    if kind < 1 / 7:
+        crop = hard_edged(photo, rng)
+        return crop, crop if rng.random() < 0.5 else as_in_training(crop, rng)
+    crop = clean(photo, rng)
+    if kind < 2 / 7:
+        return crop, degrade_by("jpeg", crop, float(rng.uniform(0.5, 1)), rng)
+    return crop, as_in_training(crop, rng)
+
+
+def hard_edged(photo: Tensor, rng: np.random.Generator) -> Tensor:
+    """A crop (3, s, s) of every second or third pixel of the photograph (3, H, W), or of few colours, or one of these
+    or of a clean crop, cut out before a plain colour along a line of its own brightness or along a random one.
+    """
+    kind, step = rng.integers(4), min(int(rng.integers(2, 4)), min(photo.shape[-2:]) // SIZE)
+    top, left = (int(rng.integers(side - SIZE * step + 1)) for side in photo.shape[-2:])
+    crop = photo[:, top : top + SIZE * step : step, left : left + SIZE * step : step].float() / 255
+    if kind == 1 or rng.random() < 0.3:
+        crop = clean(photo, rng)
+    if kind == 1:
+        colours = int(rng.integers(1, 5))
+        crop = (smoothed(crop[None], float(rng.uniform(0.5, 2)))[0] * colours).round() / colours
+    if kind > 1:
+        noise = torch.from_numpy(rng.normal(size=(1, 3, SIZE, SIZE))).float()
+        line = crop.mean(0) if kind == 2 else smoothed(noise, float(rng.uniform(2, 12)))[0, 0]
+        plain = torch.tensor(rng.choice([0.0, 1.0, 1.0]) if rng.random() < 0.7 else rng.random(), dtype=torch.float32)
+        crop = torch.where(line > line.flatten().quantile(float(rng.uniform(0.2, 0.8))), plain, crop)
+    return crop
+
+
+def projected(states: Tensor, bands: Bands) -> Tensor:
+    """(N, M, K), within the bounds."""
+    for number, of_image in enumerate(states):
+        for state in of_image:
+            bands.project(state, number)
+    return states
+
+
+def moved(states: Tensor, domain: ColorFix) -> Tensor:
+    """(N, M, K) -> images (N, M, 3, s, s), as on disk."""
+    rows = list(range(len(states)))
+    return torch.stack([domain.images(one, rows)[:, 0] for one in states.unbind(1)], 1).mul(255).round() / 255
+
+
+@torch.enable_grad()
+def climbed(
+    states: Tensor, critic: GainCritic, statistics: Tensor, quality: Tensor, bands: Bands, rng: np.random.Generator
+) -> Tensor:
+    """Where ascents of the critic end: the first from the photograph, the others from the states (N, M, K)."""
+    lengths = torch.from_numpy(rng.uniform(0.3, 3, states.shape[:2])).float()[..., None]
+    ends = states.clone()
+    ends[:, 0] = 0
+    for step in range(STEPS):
+        ends = projected(ends.detach(), bands).requires_grad_()
+        (slope,) = torch.autograd.grad(critic(statistics[:, None], quality[:, None], ends).sum(), ends)
+        size = slope.square().mean(-1, keepdim=True).sqrt().clamp_min(1e-6)
+        ends = ends + (1 - step / STEPS) * lengths * slope / size
+    return ends.detach()
+
+
+def qualities(states: Tensor, domain: ColorFix, model: MAPEnhancer) -> Tensor:
+    """(N, M), with one view."""
+    quality = model.objective.quality
+    assert isinstance(quality, MSLIQEQuality)
+    scores: Tensor = quality.calibration(quality.model(moved(states, domain).flatten(0, 1), one_view(quality.model)))
+    return scores.unflatten(0, states.shape[:2])
 
 
 def domains_of(model: MAPEnhancer) -> tuple[ColorFix, Bands]:

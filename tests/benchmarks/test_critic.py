@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import critic
 import numpy as np
@@ -69,6 +70,39 @@ def test_the_network_learns_which_states_are_good(capsys: pytest.CaptureFixture[
         beyond = network(statistics, quality, torch.cat([best + 2, torch.zeros_like(best)], 1))
     assert ((there - beyond) > 0).float().mean() > 0.99
 
+    bands = SimpleNamespace(project=lambda state, row: state.copy_(state.clamp(-6, 6)))
+    from_states = critic.climbed(states[:, :4], network, statistics, quality, bands, np.random.default_rng(0))
+    before, after = ((starts[..., 0] - best).abs() for starts in (states[:, 1:4], from_states[:, 1:]))
+    assert after.median() < 0.5 * before.median()
+    assert (from_states[:, 0, 0] - best[:, 0]).abs().median() < 0.5 * best.abs().median()  # the first starts at zero
+
+
+def test_hard_edged_crops_are_aliased_or_have_few_colours_or_a_plain_ground() -> None:
+    """Red and green of this photograph are the place of a pixel; its blue is random."""
+    down, across = torch.meshgrid(torch.arange(256), torch.arange(256), indexing="ij")
+    noise = torch.randint(0, 256, (256, 256), generator=torch.Generator().manual_seed(0))
+    photo = torch.stack([across, down, noise]).byte()
+    found = {"aliased": 0, "few colours": 0, "plain ground": 0}
+    for seed in range(60):
+        crop = critic.hard_edged(photo, np.random.default_rng(seed))
+        assert crop.shape == (3, critic.SIZE, critic.SIZE) and 0 <= crop.min() <= crop.max() <= 1
+        counts = crop.flatten(1).T.unique(dim=0, return_counts=True)[1]
+        aliased = torch.allclose(255 * crop[0].diff(dim=1), torch.tensor(2.0), atol=1e-3)
+        plain = counts.max() > 0.15 * critic.SIZE**2
+        found["aliased"] += aliased
+        found["few colours"] += len(counts) <= 125
+        found["plain ground"] += bool(plain and len(counts) > 125)
+    assert min(found.values()) >= 5, found
+
+
+def test_a_pair_is_a_crop_and_what_it_is_degraded_into() -> None:
+    photo = torch.from_numpy(skimage.data.astronaut().copy()).permute(2, 0, 1)
+    pairs = [critic.pair(photo, np.random.default_rng(seed)) for seed in range(40)]
+    undamaged = [torch.equal(crop, image) for crop, image in pairs]
+    assert 1 <= sum(undamaged) <= 15
+    again = [critic.pair(photo, np.random.default_rng(seed)) for seed in range(40)]
+    assert all(torch.equal(one[k], two[k]) for one, two in zip(pairs, again, strict=True) for k in (0, 1))
+
 
 def test_gains_are_proposed_around_the_best_and_at_random() -> None:
     near = np.array([0.5, -0.9, 0.1, 1.0])
@@ -96,5 +130,8 @@ def test_the_command_makes_samples_once_and_compares(tmp_path: Path, capsys: pyt
     made = [(tmp_path / "out" / f"critic-{k}.pt").stat().st_mtime_ns for k in (0, 1)]
     assert critic.main(command) == 0
     assert [(tmp_path / "out" / f"critic-{k}.pt").stat().st_mtime_ns for k in (0, 1)] == made
+    command[0] = str(tmp_path / "second")
+    assert critic.main([*command, "--earlier", str(tmp_path / "out")]) == 0
+    assert "of the changes of 8 crops not used" in capsys.readouterr().out
     (ascent,) = load_enhancer(config).stages
     GainCritic.from_pretrained(tmp_path / "out" / "model").check(ascent)
