@@ -31,7 +31,7 @@ class GainCritic(SharedModel, library_name="dlmap", tags=["image-enhancement"]):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, levels: Sequence[float], unsharp: float, statistics: int, width: int = 128) -> None:
+    def __init__(self, levels: Sequence[float], unsharp: float, statistics: int, width: int = 256) -> None:
         super().__init__()
         self.levels, self.unsharp = tuple(levels), unsharp
         self.register_buffer("mean", torch.zeros(statistics + 1))
