@@ -88,8 +88,7 @@ def main(args: Sequence[str] | None = None) -> int:
     options = parser.parse_args(args)
     photos = train_photos(options.photos, options.output, options.held_out)
     parts = made_parts("critic", make_part, photos, options)
-    earlier = [path for folder in options.earlier for path in sorted(folder.glob("critic-*.pt"))]
-    samples = [torch.load(path, weights_only=True) for path in earlier + parts]
+    samples = [torch.load(path, weights_only=True) for path in parts]
     model = load_enhancer(options.config)
     (ascent,) = model.stages
     critic = trained(*(torch.cat([sample[k] for sample in samples]) for k in range(4)), ascent.levels, ascent.unsharp)
@@ -116,7 +115,7 @@ def make_part(photos: Sequence[Path], part: int, options: argparse.Namespace) ->
         states = projected(gains * bands.sizes[:, None], bands)
         statistics, quality = bands.statistics(), model.objective.quality(images)
         if critic is not None:
-            ends = projected(climbed(states, critic, statistics, quality, bands, rng), bands)
+            ends = climbed(states, critic, statistics, quality, bands, rng)
             scores = critic(statistics[:, None], quality[:, None], ends) + qualities(ends, domain, model)
             best = scores.topk(LIKED, dim=1).indices[..., None].expand(-1, -1, ends.shape[-1])
             states = torch.cat([states[:, LIKED // 2 : STATES - LIKED // 2], ends.gather(1, best)], dim=1)
@@ -182,18 +181,20 @@ def climbed(
     ends = states.clone()
     ends[:, 0] = 0
     for step in range(STEPS):
-        ends = projected(ends.detach(), bands).requires_grad_()
+        ends.requires_grad_()
         (slope,) = torch.autograd.grad(critic(statistics[:, None], quality[:, None], ends).sum(), ends)
         size = slope.square().mean(-1, keepdim=True).sqrt().clamp_min(1e-6)
-        ends = ends + (1 - step / STEPS) * lengths * slope / size
-    return ends.detach()
+        ends = projected(ends.detach() + (1 - step / STEPS) * lengths * slope / size, bands)
+    return ends
 
 
 def qualities(states: Tensor, domain: ColorFix, model: MAPEnhancer) -> Tensor:
-    """(N, M), with one view."""
-    quality = model.objective.quality
-    assert isinstance(quality, MSLIQEQuality)
-    scores: Tensor = quality.calibration(quality.model(moved(states, domain).flatten(0, 1), one_view(quality.model)))
+    """(N, M); of an MS-LIQE with one view, which is quicker."""
+    quality, images = model.objective.quality, moved(states, domain).flatten(0, 1)
+    if isinstance(quality, MSLIQEQuality):
+        scores: Tensor = quality.calibration(quality.model(images, one_view(quality.model)))
+    else:
+        scores = quality(images)
     return scores.unflatten(0, states.shape[:2])
 
 

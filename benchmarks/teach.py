@@ -72,8 +72,7 @@ def main(args: Sequence[str] | None = None) -> int:
     options = parser.parse_args(args)
     photos = train_photos(options.photos, options.output, options.held_out)
     parts = made_parts("samples", make_part, photos, options)
-    earlier = [path for folder in options.earlier for path in sorted(folder.glob("samples-*.pt"))]
-    samples = [torch.load(path, weights_only=True, mmap=True) for path in earlier + parts]
+    samples = [torch.load(path, weights_only=True, mmap=True) for path in parts]
     images, labels = (torch.cat([sample[name] for sample in samples]) for name in ("images", "labels"))
     model = taught(MSLIQE.from_pretrained(options.model), images, labels, options)
     model.half().save_pretrained(options.output / "model")
@@ -99,13 +98,16 @@ def train_photos(folders: Sequence[Path], output: Path, held_out: int) -> list[P
 
 
 def made_parts(name: str, make: Callable[..., None], photos: Sequence[Path], options: argparse.Namespace) -> list[Path]:
-    """The files OUT/NAME-K.pt. Those that are missing are made, each by make(photos, K, options) in its own process."""
+    """The files NAME-K.pt of earlier rounds, then those of OUT.
+
+    Those of OUT that are missing are made, each by make(photos, K, options) in its own process.
+    """
     parts = [options.output / f"{name}-{k}.pt" for k in range(options.parts)]
     missing = [(photos, k, options) for k, path in enumerate(parts) if not path.is_file()]
     if missing:
         with multiprocessing.get_context("spawn").Pool(len(missing)) as pool:
             pool.starmap(make, missing)
-    return parts
+    return [path for folder in options.earlier for path in sorted(folder.glob(f"{name}-*.pt"))] + parts
 
 
 def make_part(photos: Sequence[Path], part: int, options: argparse.Namespace) -> None:

@@ -112,6 +112,15 @@ def test_gains_are_proposed_around_the_best_and_at_random() -> None:
     assert (found[:, 4:].std((0, 1)) > 0.4).all()
 
 
+def test_ends_of_ascents_are_scored_by_any_quality_model() -> None:
+    """The domain makes plain images, and the quality is their mean."""
+    states = torch.rand(2, 3, 4, generator=torch.Generator().manual_seed(0))
+    domain = SimpleNamespace(images=lambda one, rows: one[:, :1, None, None, None].expand(-1, 1, 3, 8, 8))
+    model = SimpleNamespace(objective=SimpleNamespace(quality=lambda images: images.mean((1, 2, 3))))
+    found = critic.qualities(states, domain, model)
+    torch.testing.assert_close(found, (255 * states[..., 0]).round() / 255)
+
+
 @pytest.mark.slow
 def test_the_command_makes_samples_once_and_compares(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "photos").mkdir()
