@@ -44,6 +44,8 @@ class PriorTraining(L.LightningModule):
         output: folder that a diffusers pipeline is written to when the training ends.
         learning_rate: peak of the one-cycle schedule of AdamW.
         initial: folder, name of one that ships, or hub id of a prior whose network the training starts from.
+        timestep_power: p of the timesteps T u^p, with u uniform in [0, 1). 1: uniform. 3: half of them are among the
+            lowest eighth, at the noise levels that :meth:`dlmap.DiffusionPrior.denoise` is used at [ours].
     """
 
     def __init__(
@@ -52,10 +54,11 @@ class PriorTraining(L.LightningModule):
         output: str,
         learning_rate: float = 1e-3,
         initial: str | None = None,
+        timestep_power: float = 1.0,
     ) -> None:
         super().__init__()
-        above_zero(learning_rate=learning_rate)
-        self.output, self.learning_rate = Path(output), learning_rate
+        above_zero(learning_rate=learning_rate, timestep_power=timestep_power)
+        self.output, self.learning_rate, self.timestep_power = Path(output), learning_rate, timestep_power
         if initial is None:
             unet = UNet2DModel(**config)
         else:
@@ -69,7 +72,8 @@ class PriorTraining(L.LightningModule):
         clean = F.pixel_unshuffle(2 * images - 1, self.patch)
         count, steps = len(clean), self.scheduler.config.num_train_timesteps
         offset = torch.rand((), generator=generator)
-        t = ((torch.arange(count) + offset) * steps / count).long().clamp(max=steps - 1).to(clean.device)
+        u = (torch.arange(count) + offset) / count
+        t = (steps * u**self.timestep_power).long().clamp(max=steps - 1).to(clean.device)
         noise = torch.randn(clean.shape, generator=generator).to(clean)
         target = self.scheduler.get_velocity(clean, noise, t)
         noisy = self.scheduler.add_noise(clean, noise, t).contiguous(memory_format=torch.channels_last)

@@ -49,6 +49,21 @@ def test_loss_is_the_squared_error_of_v(monkeypatch: pytest.MonkeyPatch) -> None
     torch.testing.assert_close(loss, (error.square() / (1 - squares)).mean())
 
 
+def test_a_power_of_three_puts_half_of_the_timesteps_into_the_lowest_eighth(monkeypatch: pytest.MonkeyPatch) -> None:
+    training, seen = PriorTraining(dict(unet(2).config), "unused", timestep_power=3.0), []
+
+    class Blind(torch.nn.Module):
+        def forward(self, x, t):  # type: ignore[no-untyped-def]
+            seen.append(t)
+            return type("Out", (), {"sample": torch.zeros_like(x)})
+
+    monkeypatch.setattr(training, "unet", Blind())
+    training._loss(photos(64, 4, 4))
+    (t,) = seen
+    assert (t < 125).sum() == 32 and (t >= 512).sum() == pytest.approx(64 * (1 - 0.8), abs=1)
+    assert t.min() == 0 and 950 < t.max() < 1000
+
+
 def fit(folder: Path, output: Path, **more: object) -> int:
     """``lightning fit`` of a tiny prior: its exit status."""
     save_png(photos(1, 40, 40)[0], folder / "photos" / "a.png")
