@@ -37,14 +37,14 @@ from tqdm import tqdm
 
 from dlmap import GainCritic, MAPObjective, enhance
 from dlmap.domain import Bands, ColorFix, make_domain
-from dlmap.domain.bands import smoothed
+from dlmap.domain.bands import DIRECTED, FILTERS, smoothed
 from dlmap.quality import MSLIQEQuality
 from dlmap.run.configuration import load_enhancer
 from dlmap.run.module import MAPEnhancer
 from mslique import degrade_by, list_images, read_image, reference_quality
 
-HIGHEST = (2.0, 1.0, 2.0, 1.0)
-"""Of the gains of least error: the filter's band and the three of the prior. The lowest is -1."""
+HIGHEST = (2.0, 2.0, 1.0, 1.0, 1.0, 2.0, 1.0)
+"""Of the gains of least error: the four filters' bands and the three of the prior. The lowest is -1."""
 AROUND = (0.15, 0.4, 0.8)
 """Standard deviations of gains around them."""
 AT_ONCE = 4
@@ -214,10 +214,12 @@ def errors_of(images: Tensor, originals: Tensor, bands: Sequence[Tensor]) -> Err
 
 
 def proposed(near: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Gains (8, K): four around those of least error (K,), four at random."""
+    """Gains (8, K): four around those of least error (K,), four at random. Half of them are alike in all directions."""
     around = near + rng.normal(size=(4, len(near))) * rng.choice(AROUND, size=(4, 1))
-    at_random = random_gains(len(near) - 1, rng)[1:]
-    return np.concatenate([around, rng.permutation(at_random)[:4]])
+    at_random = random_gains(len(near) - FILTERS, rng)[1:]
+    gains = np.concatenate([around, rng.permutation(at_random)[:4]])
+    gains[::2, FILTERS - DIRECTED : FILTERS] = 0
+    return gains
 
 
 def trained(
@@ -226,7 +228,7 @@ def trained(
     """On samples (N, S), (N,), (N, M, K), (N, M). Prints how good it is on an eighth that it is not trained with."""
     torch.manual_seed(SEED)
     unused = torch.arange(len(statistics)) // AT_ONCE % 8 == 7
-    critic = GainCritic(levels, unsharp, statistics.shape[1])
+    critic = GainCritic(levels, unsharp, states.shape[-1], statistics.shape[1])
     known = torch.cat([statistics, quality[:, None]], dim=1)[~unused]
     critic.mean.copy_(known.mean(0))
     critic.deviation.copy_(known.std(0) + 1e-6)

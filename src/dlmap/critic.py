@@ -22,6 +22,7 @@ class GainCritic(SharedModel, library_name="dlmap", tags=["image-enhancement"]):
 
     Args:
         levels, unsharp: of the bands it was trained for (:class:`dlmap.domain.Bands`).
+        bands: how many there are.
         statistics: how many numbers describe an image.
         width: of the two hidden layers.
     """
@@ -31,13 +32,13 @@ class GainCritic(SharedModel, library_name="dlmap", tags=["image-enhancement"]):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, levels: Sequence[float], unsharp: float, statistics: int, width: int = 256) -> None:
+    def __init__(self, levels: Sequence[float], unsharp: float, bands: int, statistics: int, width: int = 256) -> None:
         super().__init__()
         self.levels, self.unsharp = tuple(levels), unsharp
         self.register_buffer("mean", torch.zeros(statistics + 1))
         self.register_buffer("deviation", torch.ones(statistics + 1))
         self.known = nn.Linear(statistics + 1, width)
-        self.moved = nn.Linear(2 * (len(levels) + (unsharp > 0)), width, bias=False)
+        self.moved = nn.Linear(2 * bands, width, bias=False)
         self.layers = nn.Sequential(
             *(nn.GELU(), nn.Dropout(0.05), nn.Linear(width, width)),
             *(nn.GELU(), nn.Dropout(0.05), nn.Linear(width, 1)),
