@@ -30,7 +30,7 @@ import torch
 import torch.nn.functional as F
 from evidence import MIXTURES, degraded
 from numpy.random import default_rng
-from teach import SIZE, clean, made_parts, one_view, random_gains, train_photos
+from teach import SIZE, clean, made_parts, one_view, part_file, random_gains, train_photos
 from teach import degraded as as_in_training
 from torch import Tensor
 from tqdm import tqdm
