@@ -128,11 +128,11 @@ class MAPEnhancer(L.LightningModule):
         except UserError as reason:
             if isinstance(reason, NotInverted) and not self._inverts:
                 raise  # with these options no other photograph would be inverted either
-            return _failed(photos, reason)
+            return _failed(photos, str(reason))
         except RuntimeError as reason:
             if not self._inverts:
                 raise  # nothing has worked so far: the mistake is not this size's
-            return _failed(photos, reason)
+            return _failed(photos, in_short(reason))
         self._inverts = True
         return [replace(one, record=one.record.noted(self._memory.note(size))) for one in results]
 
@@ -166,8 +166,8 @@ class MAPEnhancer(L.LightningModule):
             return enhance(images, self.prior, self.objective, self.stages, progress, reference)
 
 
-def _failed(photos: Sequence[Photo], reason: Exception) -> list[Result | Record]:
-    return [photo.record.failed(f"{photo.record.file}: {in_short(reason)}") for photo in photos]
+def _failed(photos: Sequence[Photo], reason: str) -> list[Result | Record]:
+    return [photo.record.failed(f"{photo.record.file}: {reason}") for photo in photos]
 
 
 def _result(
