@@ -3,7 +3,7 @@
     python benchmarks/critic.py OUT PHOTOS... [--config configs/dlmap/tiny.yaml] [--crops 8000] [--held-out 64]
         [--earlier OUT...]
 
-First OUT/critic-K.pt, in --parts processes: of crops, the statistics of the bands and the quality that the
+First OUT/critic-K-of-N.pt, in --parts processes: of crops, the statistics of the bands and the quality that the
 configuration gives them, and eight states with the change of the committee's label. The crops are degraded as in
 teach.py, or by strong JPEG; one in seven is hard-edged (cut out, aliased or drawn), and half of these are undamaged.
 Three states are around the gains of least squared error (a quadratic form of the gains, since images are linear in
@@ -30,7 +30,7 @@ import torch
 import torch.nn.functional as F
 from evidence import MIXTURES, degraded
 from numpy.random import default_rng
-from teach import SIZE, clean, made_parts, one_view, random_gains, train_photos
+from teach import SIZE, clean, made_parts, one_view, part_file, random_gains, train_photos
 from teach import degraded as as_in_training
 from torch import Tensor
 from tqdm import tqdm
@@ -93,7 +93,8 @@ def main(args: Sequence[str] | None = None) -> int:
     (ascent,) = model.stages
     critic = trained(*(torch.cat([sample[k] for sample in samples]) for k in range(4)), ascent.levels, ascent.unsharp)
     critic.save_pretrained(options.output / "model")
-    print(table(str(options.output / "model"), model, list_images(options.output / "held-out")))
+    if options.held_out:
+        print(table(str(options.output / "model"), model, list_images(options.output / "held-out")))
     return 0
 
 
@@ -123,7 +124,7 @@ def make_part(photos: Sequence[Path], part: int, options: argparse.Namespace) ->
         labels = reference_quality(results.flatten(0, 1), crops.repeat_interleave(1 + STATES, 0))
         labels = labels.unflatten(0, (AT_ONCE, -1))
         made.append((statistics, quality, states, labels[:, 1:] - labels[:, :1]))
-    torch.save([torch.cat(column) for column in zip(*made, strict=True)], options.output / f"critic-{part}.pt")
+    torch.save([torch.cat(column) for column in zip(*made, strict=True)], part_file("critic", part, options))
 
 
 def pair(photo: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,6 @@ before-after.png.
 """
 
 import argparse
-import csv
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from restoration import compare, enhance
 from torch import Tensor
 
+from dlmap.run.files import read_csv, write_csv
 from dlmap.run.pictures import save_png, to_pillow
 from mslique import MSLIQE, degrade_by, read_image
 
@@ -58,10 +58,7 @@ def main(output: Path) -> int:
     for row in rows:
         if str(row["file"]).removesuffix(".png") in AS_IS:  # there is no cleaner original to compare with
             row.update({key: "" for key in row if key.startswith(("PSNR", "SSIM", "NLPD"))})
-    with (output / "table.csv").open("w", newline="") as file:
-        table = csv.DictWriter(file, rows[0].keys())
-        table.writeheader()
-        table.writerows(rows)
+    write_csv(output / "table.csv", list(rows[0]), [list(row.values()) for row in rows])
     sys.stdout.write(text_table(rows, output))
     draw_pairs(output, [name for name in PHOTOS if name not in AS_IS]).save(output / "before-after.png", optimize=True)
     sys.stdout.write(f"Before and after: {output / 'before-after.png'}\n")
@@ -79,8 +76,7 @@ def photograph(name: str, top: int, left: int, side: int) -> Tensor:
 
 def text_table(rows: list[dict[str, str | float]], output: Path) -> str:
     """Quality and witness of every image, fidelity to the input, PSNR and SSIM where there is a clean original."""
-    with (output / "enhanced" / "results.csv").open() as file:
-        results = {row["file"]: row for row in csv.DictReader(file)}
+    results = {row["file"]: row for row in read_csv(output / "enhanced" / "results.csv")}
     columns = ("quality", "witness", "PSNR", "SSIM")
     lines = [f"{'before -> after':20}" + "".join(f"{name:>19}" for name in columns) + f"{'fidelity':>10}{'s':>6}"]
     for row in rows:

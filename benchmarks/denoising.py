@@ -14,7 +14,8 @@ from pathlib import Path
 from statistics import fmean
 
 import torch
-from evidence import denoised, square
+from evidence import denoised
+from restoration import square
 from torchmetrics.functional.image import peak_signal_noise_ratio
 from tqdm import tqdm
 

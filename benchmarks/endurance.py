@@ -2,7 +2,7 @@
 
     python benchmarks/endurance.py [--photos 2000]
 
-Photographs of 64 to 96 pixels of noise, the embedded models, 1 iteration of 2 steps. Linux alone (it reads /proc).
+Photographs of 64 to 96 pixels of noise, the models that ship, 1 iteration. Linux alone (it reads /proc).
 """
 
 import argparse
@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 FIRST = 200
-OPTIONS = ["--model.prior.num_steps=2", "--model.ascent.iterations=1", "--data.batch_size=4"]
+OPTIONS = ["--model.ascent.iterations=1", "--data.batch_size=4"]
 
 
 def main() -> None:

@@ -17,7 +17,6 @@ model has changed. OUT/images receives the pictures, OUT/tables.md the tables, O
 """
 
 import argparse
-import hashlib
 import json
 import sys
 import time
@@ -33,14 +32,16 @@ import torch.nn.functional as F
 from evidence_tables import write_tables
 from judges import Distance, Measure, color_shift, distances, judges, scores
 from PIL import ImageFilter
+from restoration import square
 from scipy import ndimage
 from skimage.restoration import denoise_nl_means
 from torch import Tensor, nn
 
-from dlmap import Ascent, DiffusionPrior, MAPObjective, enhance
+from dlmap import Ascent, MAPObjective, enhance
 from dlmap.objective import Terms
 from dlmap.run.configuration import load_enhancer
 from dlmap.run.files import write_bytes
+from dlmap.run.fingerprint import module_digest
 from dlmap.run.module import MAPEnhancer
 from dlmap.run.pictures import save_png, to_pillow
 from mslique import degrade, degrade_by, list_images, read_image
@@ -114,28 +115,25 @@ class Trace:
 
 
 class Recorder(nn.Module):
-    """The objective without its critic, keeping what was evaluated: of the images that one state gives, the better."""
+    """The objective without its critic, keeping what was evaluated."""
 
     critic = None
 
-    def __init__(self, objective: MAPObjective, count: int) -> None:
+    def __init__(self, objective: MAPObjective) -> None:
         super().__init__()
-        self.objective, self.count = objective, count
+        self.objective = objective
         self.seen: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def forward(self, images: Tensor, reference: Tensor) -> Terms:
         terms: Terms = self.objective(images, reference)
-        quality, value = (column.detach().view(self.count, -1) for column in (terms.quality, terms.value))
-        best, rows = value.argmax(dim=1), torch.arange(self.count, device=value.device)
-        chosen = images.detach().view(self.count, -1, *images.shape[1:])[rows, best]
-        self.seen.append((chosen, quality[rows, best], value[rows, best]))
+        self.seen.append((images.detach(), terms.quality.detach(), terms.value.detach()))
         return terms
 
 
-def traced(images: Tensor, prior: DiffusionPrior | None, objective: MAPObjective, ascent: Ascent) -> list[Trace]:
-    """All iterations of the ascent of every image (B, 3, H, W)."""
-    recorder = Recorder(objective, len(images))
-    enhance(images, prior, recorder, replace(ascent, target=1e9))  # `Trace.final` stops at the target instead
+def traced(images: Tensor, objective: MAPObjective, ascent: Ascent) -> list[Trace]:
+    """All iterations of an ascent on the pixels of every image (B, 3, H, W); no target ends it."""
+    recorder = Recorder(objective)
+    enhance(images, None, recorder, ascent)
     pictures, quality, value = (torch.stack(column, dim=1) for column in zip(*recorder.seen, strict=True))
     drift = 255 * (pictures - images[:, None]).square().flatten(2).mean(dim=2).sqrt()
     return [Trace(*row) for row in zip(*(part.cpu() for part in (pictures, quality, value, drift)), strict=True)]
@@ -144,11 +142,11 @@ def traced(images: Tensor, prior: DiffusionPrior | None, objective: MAPObjective
 def ascended(images: Tensor, model: MAPEnhancer) -> list[Result]:
     """Of every image (B, 3, H, W) what the model makes of it."""
     results = enhance(images, model.prior, model.objective, model.stages)
-    best = [max(range(len(r.objective)), key=r.objective.__getitem__) for r in results]
-    drift = 255 * (torch.stack([r.image for r in results]) - images.cpu()).square().flatten(1).mean(dim=1).sqrt()
-    return [
-        Result(r.image, r.quality[k], d, r.iterations) for r, k, d in zip(results, best, drift.tolist(), strict=True)
-    ]
+    pictures = torch.stack([one.image for one in results])
+    with torch.no_grad():
+        quality = model.objective.quality(pictures.to(images)).tolist()
+    drift = (255 * (pictures - images.cpu()).square().flatten(1).mean(dim=1).sqrt()).tolist()
+    return [Result(r.image, q, d, r.iterations) for r, q, d in zip(results, quality, drift, strict=True)]
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -167,7 +165,8 @@ def main(args: Sequence[str] | None = None) -> int:
         start = time.monotonic()
         study.run(group)
         sys.stderr.write(f"{number} of {len(groups)} groups, {time.monotonic() - start:.0f} s\n")
-    sys.stdout.write(write_tables(options.output))
+    if parts == 1:
+        sys.stdout.write(write_tables(options.output))
     return 0
 
 
@@ -193,11 +192,9 @@ class Evidence:
         self.key = self._key(options.configs)
 
     def _key(self, configs: list[Path]) -> str:
-        digest = hashlib.sha256(b"".join(config.read_bytes() for config in configs))
-        for module in (*self.models.values(), self.judges["witness"]):
-            for name, tensor in sorted(module.state_dict().items()):
-                digest.update(name.encode() + tensor.contiguous().flatten().view(torch.uint8).cpu().numpy().tobytes())
-        return f"{digest.hexdigest()[:16]} {self.steps.iterations} of {self.steps.step_size}"
+        texts = [config.read_text() for config in configs]
+        digest = module_digest(nn.ModuleList([*self.models.values(), self.judges["witness"]]), texts)
+        return f"{digest[:16]} {self.steps.iterations} of {self.steps.step_size}"
 
     def run(self, inputs: list[Input]) -> None:
         """Enhance and judge those of equal size that are not done yet."""
@@ -228,7 +225,7 @@ class Evidence:
         weight = self.objective.fidelity_weight
         self.objective.fidelity_weight = weight if faithful else 0.0
         try:
-            return traced(images, None, self.objective, self.steps)
+            return traced(images, self.objective, self.steps)
         finally:
             self.objective.fidelity_weight = weight
 
@@ -315,13 +312,6 @@ def _shrunk(path: Path, factor: float) -> Tensor:
 def real(folder: Path, limit: int | None) -> Iterator[list[Input]]:
     for path in list_images(folder)[:limit]:
         yield [Input("real", path.stem, _8bit(square(read_image(path), SIZE_OF_REAL)))]
-
-
-def square(image: Tensor, size: int) -> Tensor:
-    """The central square of (3, H, W), of side ``size`` or the shorter side if that is less."""
-    size = min(size, *image.shape[1:])
-    top, left = ((side - size) // 2 for side in image.shape[1:])
-    return image[:, top : top + size, left : left + size].contiguous()
 
 
 def _8bit(image: Tensor) -> Tensor:

@@ -206,9 +206,11 @@ def evidence(options: argparse.Namespace) -> int:
 
 def changes(output: Path) -> dict[str, Any]:
     """Of every method the mean change from the degraded input, and the number of inputs."""
+    from evidence import FINE, MIXTURES, RANDOM
+
     paths = sorted((output / "rows").glob("*/*.json"))
     rows = [one for path in paths for one in json.loads(path.read_text())["rows"] if one["variant"] == "final"]
-    degraded = [one for one in rows if one["group"] not in ("real", "undamaged")]
+    degraded = [one for one in rows if one["group"] in (*MIXTURES, RANDOM, FINE) and one["method"] != "clean original"]
     before = {(one["group"], one["photo"]): one for one in degraded if one["method"] == "unchanged"}
     found: dict[str, dict[str, float]] = {}
     for method in dict.fromkeys(one["method"] for one in degraded if one["method"] != "unchanged"):

@@ -8,7 +8,7 @@ witness is an MS-LIQE trained with another seed, which the ascent does not see.
 """
 
 import argparse
-import csv
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,8 +21,9 @@ from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from dlmap.fidelity import NLPD
+from dlmap.run.files import read_csv, write_csv
 from dlmap.run.pictures import save_png
-from mslique import MSLIQE, degrade, lightning_cli, list_images, read_image
+from mslique import MSLIQE, UserError, degrade, lightning_cli, list_images, read_image
 
 Measure = Callable[[Tensor, Tensor], Tensor]
 MEASURES: dict[str, Measure] = {
@@ -51,10 +52,7 @@ def main(args: Sequence[str] | None = None) -> int:
     if status:
         return status
     rows = compare(options.output, MSLIQE.from_pretrained(options.witness).eval())
-    with (options.output / "table.csv").open("w", newline="") as file:
-        table = csv.DictWriter(file, rows[0].keys())
-        table.writeheader()
-        table.writerows(rows)
+    write_csv(options.output / "table.csv", list(rows[0]), [list(row.values()) for row in rows])
     summary = markdown(rows)
     (options.output / "table.md").write_text(summary)
     sys.stdout.write(summary)
@@ -62,16 +60,30 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def make_inputs(photos: Sequence[Path], output: Path, size: int, scale: float) -> None:
-    """Write the central square of every photo, clean and degraded, as OUT/clean/NAME.png and OUT/degraded/NAME.png."""
+    """Write the central square of every photo, clean and degraded, as OUT/clean/NAME.png and OUT/degraded/NAME.png.
+
+    Raises:
+        UserError: two photographs have the same name.
+    """
+    if len({path.stem for path in photos}) < len(photos):
+        raise UserError("two of the photographs have the same name: rename one")
+    for folder in ("clean", "degraded", "enhanced"):  # those of an earlier run may be of other photographs
+        shutil.rmtree(output / folder, ignore_errors=True)
     for index, path in enumerate(photos):
         image = F.interpolate(read_image(path)[None], scale_factor=scale, mode="bicubic", antialias=True)[0].clamp(0, 1)
-        top, left = ((side - size) // 2 for side in image.shape[1:])
-        clean = image[:, top : top + size, left : left + size]
+        clean = square(image, size)
         degraded, rng = clean, np.random.default_rng(index)
         while torch.equal(degraded, clean):  # the mixture leaves some images as they are
             degraded = degrade(clean, rng)
         save_png(clean, output / "clean" / f"{path.stem}.png")
         save_png(degraded, output / "degraded" / f"{path.stem}.png")
+
+
+def square(image: Tensor, size: int) -> Tensor:
+    """The central square of (3, H, W), of side ``size`` or the shorter side if that is less."""
+    size = min(size, *image.shape[1:])
+    top, left = ((side - size) // 2 for side in image.shape[1:])
+    return image[:, top : top + size, left : left + size].contiguous()
 
 
 def enhance(output: Path, config: str, *options: str) -> int:
@@ -82,8 +94,7 @@ def enhance(output: Path, config: str, *options: str) -> int:
 
 def compare(output: Path, witness: MSLIQE) -> list[Row]:
     """A row an image: optimised quality, witness score and the distances to the clean original, before and after."""
-    with (output / "enhanced" / "results.csv").open() as file:
-        results = {row["file"]: row for row in csv.DictReader(file)}
+    results = {row["file"]: row for row in read_csv(output / "enhanced" / "results.csv")}
     rows = []
     for name, result in results.items():
         clean, before, after = (read_image(output / kind / name)[None] for kind in ("clean", "degraded", "enhanced"))

@@ -18,6 +18,8 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+from restoration import square
+
 from dlmap.run.pictures import save_png
 from mslique import list_images, read_image
 
@@ -51,9 +53,7 @@ def main() -> None:
 def make_photos(folder: Path, output: Path, count: int, size: int) -> None:
     paths = list_images(folder)
     for k in range(count):
-        image = read_image(paths[k % len(paths)])
-        top, left = ((side - size) // 2 for side in image.shape[1:])
-        save_png(image[:, top : top + size, left : left + size], output / f"{k}.png")
+        save_png(square(read_image(paths[k % len(paths)]), size), output / f"{k}.png")
 
 
 def predict(photos: Path, output: Path, processes: int, options: list[str]) -> float:

@@ -2,19 +2,21 @@
 
     python benchmarks/solvers.py PHOTOS OUT [--limit N] [--settings edict:20:1.0 obelm:20:0.5 ...] [OPTIONS OF predict]
 
-Every setting SOLVER:STEPS:STEP_SIZE is one run of restoration.py, in OUT/SETTING, on the same degraded crops and with
-the same number of iterations. EDICT calls the network twice a step, BDIA and O-BELM once: so 20 steps of EDICT have an
-equal number of steps with 20, and of calls with 40, of the others. Seconds are those of results.csv.
+Every setting SOLVER:STEPS:STEP_SIZE is one run of restoration.py with configs/dlmap/published_tiny.yaml, in
+OUT/SETTING, on the same degraded crops and with the same number of iterations. EDICT calls the network
+twice a step, BDIA and O-BELM once: so 20 steps of EDICT have an equal number of steps with 20, and of calls with 40, of
+the others. Seconds are those of results.csv.
 """
 
 import argparse
-import csv
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
 import restoration
+
+from dlmap.run.files import read_csv
 
 SETTINGS = (
     "edict:20:1.0",
@@ -47,6 +49,7 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("output", type=Path)
     parser.add_argument("--limit", type=int, help="use only the first photos")
     parser.add_argument("--settings", nargs="+", default=SETTINGS, metavar="SOLVER:STEPS:STEP_SIZE")
+    parser.add_argument("--config", default="configs/dlmap/published_tiny.yaml", help="(default: %(default)s)")
     options, rest = parser.parse_known_args(args)
     lines = [f"| {' | '.join(HEAD)} |", "|---" * len(HEAD) + "|"]
     for setting in options.settings:
@@ -56,7 +59,8 @@ def main(args: Sequence[str] | None = None) -> int:
         given = {"prior.solver": solver, "prior.num_steps": steps, "ascent.step_size": step_size}
         given["prior.spacing"] = "leading" if solver == "edict" else "trailing"
         overrides = [f"--model.{name}={value}" for name, value in given.items()]
-        status = restoration.main([str(options.photos), str(folder), *limit, *overrides, *rest])
+        given = [str(options.photos), str(folder), "--config", options.config, *limit]
+        status = restoration.main([*given, *overrides, *rest])
         if status:
             return status
         calls = CALLS[solver] * int(steps)
@@ -67,8 +71,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def row(label: str, folder: Path, when: str, calls: int) -> list[str]:
-    with (folder / "table.csv").open(newline="") as file:
-        table = list(csv.DictReader(file))
+    table = read_csv(folder / "table.csv")
 
     def mean(measure: str, when: str = when) -> float:
         return fmean(float(line[f"{measure} {when}"]) for line in table)

@@ -24,10 +24,12 @@ import torch
 import yaml
 from evidence import BATCH, MIXTURES, Input, cut, degraded
 from judges import distances, scores
+from torch import nn
 
 from dlmap import enhance
 from dlmap.run.configuration import load_enhancer
 from dlmap.run.files import write_bytes
+from dlmap.run.fingerprint import module_digest
 from mslique import MSLIQE, list_images
 
 BASE = Path("configs/dlmap/tiny.yaml")
@@ -50,6 +52,7 @@ def main(args: Sequence[str] | None = None) -> int:
     chosen = [paths[k * len(paths) // options.count] for k in range(options.count)]
     inputs = [made(path, index, KINDS[index % len(KINDS)]) for index, path in enumerate(chosen)]
     measures = {"witness": MSLIQE.from_pretrained(options.witness).eval()}, distances()
+    models = module_digest(nn.ModuleList([load_enhancer(BASE), measures[0]["witness"]]), [])
     variants: dict[str, dict[str, Any]] = yaml.safe_load(options.variants.read_text())
     heads = ["variant", "drift", *MEASURES, "better : worse", "worst mixture", "random", "b : w", "undamaged", "worst"]
     print(f"| {' | '.join(heads)} | s an image |\n{'|---' * (len(heads) + 1)}|")
@@ -57,7 +60,7 @@ def main(args: Sequence[str] | None = None) -> int:
         if options.only and name not in options.only:
             continue
         path = options.output / f"{name}.json"
-        key = [changes, [(one.photo, one.group) for one in inputs], BASE.read_text()]
+        key = [changes, [(one.photo, one.group) for one in inputs], BASE.read_text(), models]
         if not path.is_file() or json.loads(path.read_text())["key"] != json.loads(json.dumps(key)):
             rows = tried(changes, inputs, path.with_suffix(".yaml"), *measures)
             write_bytes(path, json.dumps({"key": key, "rows": rows}).encode())

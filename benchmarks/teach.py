@@ -3,13 +3,13 @@
     python benchmarks/teach.py OUT PHOTOS... [--model data/mslique-tiny] [--crops 5000] [--steps 3000]
         [--earlier OUT...] [--held-out N]
 
-First OUT/samples-K.pt, in --parts processes: crops of 128 pixels, clean (one in nine) or degraded, and of each seven
-images more that gains of its bands give: five at random, and of 24 others the two that the model likes best, since an
-ascent would find these. One may be another degradation of the same crop. The labels of all are the committee's, against
-the clean crop. Files that exist are not made again. The samples of --earlier rounds are used as well: what the model
-liked then, it should not learn to like again. Then the model is trained: the pairwise fidelity loss over a batch of
-eight crops, as always, plus the same over the eight images of each crop alone, whose labels are trusted to --deviation.
-OUT/model receives the average of its weights (EMA), in half precision.
+First OUT/samples-K-of-N.pt, in --parts processes: crops of 128 pixels, clean (one in nine) or degraded, and of each
+seven images more that gains of its bands give: five at random, and of 24 others the two that the model likes best,
+since an ascent would find these. One may be another degradation of the same crop. The labels of all are the
+committee's, against the clean crop. Files that exist are not made again. The samples of --earlier rounds are used as
+well: what the model liked then, it should not learn to like again. Then the model is trained: the pairwise fidelity
+loss over a batch of eight crops, as always, plus the same over the eight images of each crop alone, whose labels are
+trusted to --deviation. OUT/model receives the average of its weights (EMA), in half precision.
 --held-out N leaves out N photographs of the first folder, chosen at random, and links them into OUT/held-out: for
 choosing options (sweep.py) and constants (dlmap calibrate), and for the line that is printed at the end: what both
 models find, with one view, among 29 images that gains make of a crop.
@@ -91,24 +91,29 @@ def train_photos(folders: Sequence[Path], output: Path, held_out: int) -> list[P
     first, *others = (list_images(folder) for folder in folders)
     order = default_rng(0).permutation(len(first))
     (output / "held-out").mkdir(parents=True, exist_ok=True)
+    for link in (output / "held-out").iterdir():
+        link.unlink()
     for k in order[:held_out]:
-        link = output / "held-out" / first[k].name
-        link.unlink(missing_ok=True)
-        link.symlink_to(first[k].resolve())
+        (output / "held-out" / first[k].name).symlink_to(first[k].resolve())
     return [first[k] for k in order[held_out:]] + [path for paths in others for path in paths]
 
 
 def made_parts(name: str, make: Callable[..., None], photos: Sequence[Path], options: argparse.Namespace) -> list[Path]:
-    """The files NAME-K.pt of earlier rounds, then those of OUT.
+    """The files NAME-K-of-N.pt of earlier rounds, then those of OUT.
 
     Those of OUT that are missing are made, each by make(photos, K, options) in its own process.
     """
-    parts = [options.output / f"{name}-{k}.pt" for k in range(options.parts)]
+    parts = [part_file(name, k, options) for k in range(options.parts)]
     missing = [(photos, k, options) for k, path in enumerate(parts) if not path.is_file()]
     if missing:
         with multiprocessing.get_context("spawn").Pool(len(missing)) as pool:
             pool.starmap(make, missing)
     return [path for folder in options.earlier for path in sorted(folder.glob(f"{name}-*.pt"))] + parts
+
+
+def part_file(name: str, part: int, options: argparse.Namespace) -> Path:
+    file: Path = options.output / f"{name}-{part}-of-{options.parts}.pt"
+    return file
 
 
 def make_part(photos: Sequence[Path], part: int, options: argparse.Namespace) -> None:
@@ -122,7 +127,7 @@ def make_part(photos: Sequence[Path], part: int, options: argparse.Namespace) ->
         photo = (read_image(photos[k // 2 % len(photos)]) * 255).round().byte()
         made.append(versions(clean(photo, rng), prior, model, rng))
     images, labels = (torch.stack(column) for column in zip(*made, strict=True))
-    torch.save({"images": images, "labels": labels}, options.output / f"samples-{part}.pt")
+    torch.save({"images": images, "labels": labels}, part_file("samples", part, options))
 
 
 def clean(photo: Tensor, rng: Generator) -> Tensor:

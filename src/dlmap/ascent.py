@@ -105,10 +105,12 @@ def _ascend(
         go_on = [row for row, (ok, done) in enumerate(zip(finite, reached, strict=True)) if ok and not done]
         if iteration == ascent.iterations or not go_on:
             break
-        terms.value[go_on].sum().neg().backward()
-        values, candidates = terms.value[go_on].sum(dim=1), _rows(candidates.detach(), go_on)
+        going, values = [moving[row] for row in go_on], terms.value.detach()[go_on].sum(dim=1)
+        known = zip(go_on, going, values.tolist(), strict=True)
+        if rising := [row for row, k, value in known if steps.needs_gradient(k, value)]:
+            terms.value[rising].sum().neg().backward()
+        candidates = _rows(candidates.detach(), go_on)
         del chosen, terms, better  # for a large photograph hundreds of megabytes
-        going = [moving[row] for row in go_on]
         steps.release([k for k in moving if k not in going])
         moving = steps.move(going, values, candidates)
         steps.release([k for k in going if k not in moving])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from pyiqa.default_model_configs import DEFAULT_CONFIGS
-from torch import Tensor, nn
+from torch import Tensor
 
 from mslique import (
     Calibration,
@@ -19,14 +19,13 @@ from mslique import (
     fit_calibration,
     image_size,
     list_images,
-    load_model,
     read_image,
     reference_quality,
     srcc,
     table_rows,
 )
 
-from .quality import RawScore
+from .quality import MSLIQEQuality, RawScore
 from .run.files import refusals, write_bytes
 
 SIDE = 256  # of the crops that are degraded; many models need 224 pixels
@@ -50,7 +49,7 @@ class Labelled:
     label: float
 
 
-def load_raw(quality: str, options: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
+def load_raw(quality: str, options: dict[str, Any]) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:
     """The model before calibration, (B, 3, H, W) -> (B,), and the YAML entry of its calibrated form without constants.
 
     Args:
@@ -66,7 +65,7 @@ def load_raw(quality: str, options: dict[str, Any]) -> tuple[nn.Module, dict[str
     if options:
         raise UserError(f"{quality} is not a metric of pyiqa, so that --option has no meaning: leave it out")
     entry = {"class_path": "dlmap.quality.MSLIQEQuality", "init_args": {"model": quality}}
-    return load_model(quality), entry
+    return MSLIQEQuality(quality, center=0.0, scale=1.0).raw, entry  # of a large image, the mean over its pieces
 
 
 def store(quality: str, calibration: Calibration) -> Path | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from mslique import SHIPPED, UserError
+from mslique import SHIPPED, UserError, in_short
 
 from .study import cli as study
 
@@ -68,7 +68,10 @@ def _pairs(options: Sequence[str]) -> dict[str, Any]:
     wrong = [option for option in options if "=" not in option]
     if wrong:
         raise UserError(f"--option takes KEY=VALUE, got {wrong[0]!r}")
-    return {key: yaml.safe_load(value) for key, value in (option.split("=", 1) for option in options)}
+    try:
+        return {key: yaml.safe_load(value) for key, value in (option.split("=", 1) for option in options)}
+    except yaml.YAMLError as reason:
+        raise UserError(f"--option takes KEY=VALUE, with a VALUE in YAML ({in_short(reason)})") from reason
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -60,6 +60,8 @@ class Condition(nn.Module):
                 names = file.keys()
                 tensors = {name: file.get_tensor(name) for name in names}
                 scale = (file.metadata() or {}).get(SCALE)
-        except (OSError, SafetensorError) as reason:
+            return cls(tensors, None if scale is None else float(scale))
+        except UserError:
+            raise
+        except (OSError, SafetensorError, TypeError, KeyError, ValueError) as reason:  # a file may hold anything
             raise UserError(f"{path} holds no embeddings ({reason}): make it by dlmap embed") from reason
-        return cls(tensors, None if scale is None else float(scale))

@@ -17,6 +17,10 @@ SMALLEST = 1 / 64
 class Steps(Protocol):
     """States are parameters with gradients of what is minimised, the negated objective."""
 
+    def needs_gradient(self, k: int, value: float) -> bool:
+        """Whether :meth:`move` needs the gradient of the state of image ``k``, whose objective is ``value``."""
+        ...
+
     def move(self, rows: Sequence[int], values: Tensor, images: Tensor) -> list[int]:
         """Move the states of these images of the batch, after a backward pass; returns those that can go on.
 
@@ -39,6 +43,9 @@ class ClippedMomentum:
     ) -> None:
         self.states, self.domain, self.clip = states, domain, clip
         self.optimizer = torch.optim.SGD(states, lr=step_size, momentum=momentum, foreach=False)
+
+    def needs_gradient(self, k: int, value: float) -> bool:
+        return True
 
     def move(self, rows: Sequence[int], values: Tensor, images: Tensor) -> list[int]:
         for k in rows:
@@ -89,30 +96,34 @@ class TrustRegion:
         self.states, self.domain, self.radius = states, domain, radius
         self.regions: dict[int, _Region] = {}
 
+    def needs_gradient(self, k: int, value: float) -> bool:
+        """Not where the step is taken back: its slope is of no use."""
+        return k not in self.regions or value > self.regions[k].value
+
     @torch.no_grad()
     def move(self, rows: Sequence[int], values: Tensor, images: Tensor) -> list[int]:
         return [k for k, *seen in zip(rows, values.tolist(), images.detach(), strict=True) if self._move(k, *seen)]
 
     def _move(self, k: int, value: float, images: Tensor) -> bool:
-        state = self.states[k]
-        if state.grad is None:
-            raise RuntimeError("a step needs a gradient: call backward first")
-        known = self.regions.get(k)
-        if known is None:
-            known = _Region(self.radius, self.domain.speed, state.clone(), -state.grad, value, images.clone())
-        else:
+        state, known = self.states[k], self.regions.get(k)
+        best = self._here(k, value, images) if known is None or self.needs_gradient(k, value) else known
+        if known is not None:
             moved, length = 255 * _rms(images - known.images), _rms(state - known.state)
             speed = moved / length if min(moved, length) > 0 else known.speed
             kept = (value - known.value) / known.promised
             radius = known.radius * (0.5 if kept < 0.25 else 2.0 if kept > 0.75 else 1.0)
-            if value > known.value:
-                known = _Region(radius, speed, state.clone(), -state.grad, value, images.clone())
-            known.radius, known.speed = min(radius, self.radius), speed
-        self.regions[k], state.grad = known, None
-        step = self._allowed(known, k)
-        known.promised = (known.slope * step).sum().item()
-        state.copy_(known.state + step)
-        return _rms(step) > 0 and known.radius >= SMALLEST * self.radius
+            best.radius, best.speed = min(radius, self.radius), speed
+        self.regions[k], state.grad = best, None
+        step = self._allowed(best, k)
+        best.promised = (best.slope * step).sum().item()
+        state.copy_(best.state + step)
+        return _rms(step) > 0 and best.radius >= SMALLEST * self.radius
+
+    def _here(self, k: int, value: float, images: Tensor) -> _Region:
+        state = self.states[k]
+        if state.grad is None:
+            raise RuntimeError("a step needs a gradient: call backward first")
+        return _Region(self.radius, self.domain.speed, state.clone(), -state.grad, value, images.clone())
 
     def _allowed(self, known: _Region, k: int) -> Tensor:
         """The step along the slope, within the bounds of the domain, with the length of the radius."""

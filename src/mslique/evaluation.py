@@ -98,7 +98,7 @@ def _scatter(file: Path, scores: np.ndarray, labels: np.ndarray, entry: Agreemen
     axes = figure.subplots()
     axes.scatter(scores, labels, s=12, alpha=0.5, linewidths=0)
     line = np.linspace(scores.min(), scores.max(), 200)
-    curve = fitted(scores, labels)
+    curve = fitted(scores, labels) if len(scores) > 1 else None
     if curve is not None:
         axes.plot(line, curve(line), color="black", linewidth=1, label="four-parameter logistic")
         axes.legend()

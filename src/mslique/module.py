@@ -105,7 +105,7 @@ class QualityModule(LightningModule):
     def on_fit_start(self) -> None:
         self.started = time.monotonic()
 
-    def on_train_epoch_start(self) -> None:
+    def on_train_start(self) -> None:  # an epoch that goes on from its middle does not start
         self.model.train()
         self.model.clip.train(not self.clip_in_eval_mode)
 
@@ -129,9 +129,9 @@ class QualityModule(LightningModule):
 
     def on_test_epoch_end(self) -> None:
         rows, found = self._log_correlations("test")
+        folder = Path(self.trainer.log_dir or self.trainer.default_root_dir)  # all processes have to ask for it
         if self.trainer.is_global_zero and found:
-            folder = Path(self.trainer.log_dir or self.trainer.default_root_dir) / "test"
-            write_report(folder, found, rows, self._of_data("image_name", lambda dataset, number: str(number)))
+            write_report(folder / "test", found, rows, self._of_data("image_name", lambda dataset, number: str(number)))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what sharing needs: the model's configuration, measurements, training time and seed."""
@@ -176,7 +176,8 @@ class QualityModule(LightningModule):
             if len(values) > 1:
                 self.log_dict({f"{stage}_{measure}/{name}": value for name, value in values.items()}, sync_dist=True)
             # every process has the same value; sync_dist only keeps Lightning from warning
-            self.log(f"{stage}_{measure}", fmean(values.values()), prog_bar=True, sync_dist=True)
+            known = [value for value in values.values() if math.isfinite(value)]
+            self.log(f"{stage}_{measure}", fmean(known or [math.nan]), prog_bar=True, sync_dist=True)
         return rows, found
 
 
@@ -186,7 +187,10 @@ def _initial_model(config: dict[str, Any] | None, clip_weights: str | None, pret
     if pretrained is not None:
         if clip_weights is not None:
             raise UserError("clip_weights would replace the pretrained weights: leave them out")
-        return MSLIQE.from_pretrained(pretrained)
+        trained = MSLIQE.from_pretrained(pretrained)
+        trained.calibration = None  # its constants are of the scores before this training
+        trained.keep(center=None, scale=None)
+        return trained
     backbone = (config or {}).get("backbone", PUBLISHED)
     try:
         model = MSLIQE(**{**published_normalisation(backbone, clip_weights), **(config or {})})

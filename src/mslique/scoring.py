@@ -69,7 +69,8 @@ def write_tables(scores: Sequence[Score], levels: bool, table: Path | None, list
     Raises:
         UserError: a file cannot be written; an older one is still there.
     """
-    records = [_record(score, levels) for score in scores]
+    count = max((len(score.probabilities) for score in scores if score.probabilities), default=len(LEVELS))
+    records = [_record(score, count if levels else 0) for score in scores]
     if table is not None:
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, records[0])
@@ -80,11 +81,9 @@ def write_tables(scores: Sequence[Score], levels: bool, table: Path | None, list
         write_whole(listing, (json.dumps(records, indent=1) + "\n").encode())
 
 
-def _record(score: Score, levels: bool) -> dict[str, str | float | None]:
+def _record(score: Score, levels: int) -> dict[str, str | float | None]:
     record: dict[str, str | float | None] = {"file": str(score.file), "score": None, "error": score.error}
     if score.score is not None:
         record["score"] = round(score.score, 6)
-    if levels:
-        shares = score.probabilities or (None,) * len(LEVELS)
-        record |= {f"level_{k}": None if p is None else round(p, 6) for k, p in enumerate(shares, start=1)}
-    return record
+    shares = score.probabilities or (None,) * levels
+    return record | {f"level_{k}": None if p is None else round(p, 6) for k, p in enumerate(shares[:levels], start=1)}

@@ -71,7 +71,9 @@ def export_checkpoint(
             for half precision; the folder holds something else or cannot be written: then it stays as it was.
     """
     found = _read(Path(checkpoint))
-    changes = {} if softmax_divisor is None else {"softmax_divisor": softmax_divisor}
+    changes: dict[str, Any] = {}
+    if softmax_divisor is not None:  # scores have another scale then
+        changes = {"softmax_divisor": softmax_divisor, "center": None, "scale": None}
     model = _model(found, changes, Path(checkpoint))
     if half:
         check_finite(model.half().state_dict(), Path(checkpoint))  # some may be too large

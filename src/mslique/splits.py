@@ -59,11 +59,13 @@ def _newest(folder: Path, pattern: str) -> Path | None:
 
 
 def _best(folder: Path) -> Path:
-    """The checkpoint with the best validation, which is not named last."""
+    """The checkpoint with the best validation, the only one that is not named last."""
     found = [file for file in folder.glob("checkpoints/*.ckpt") if file.name != "last.ckpt"]
     if not found:
         raise UserError(f"{folder} holds no best checkpoint: the configuration needs a ModelCheckpoint with a monitor")
-    return max(found, key=lambda file: file.stat().st_mtime)
+    if len(found) > 1:
+        raise UserError(f"{folder} holds {len(found)} checkpoints: the ModelCheckpoint needs save_top_k: 1")
+    return found[0]
 
 
 def _correlations(folder: Path) -> dict[str, dict[str, float]]:

@@ -136,9 +136,9 @@ def test_the_command_makes_samples_once_and_compares(tmp_path: Path, capsys: pyt
     assert [row[0].strip() for row in rows] == ["mixture", "---", "blur", "all"]
     without, with_critic, least = (float(cell) for cell in rows[2][2:])
     assert least > 0 and without > 0 and with_critic != without
-    made = [(tmp_path / "out" / f"critic-{k}.pt").stat().st_mtime_ns for k in (0, 1)]
+    made = [(tmp_path / "out" / f"critic-{k}-of-2.pt").stat().st_mtime_ns for k in (0, 1)]
     assert critic.main(command) == 0
-    assert [(tmp_path / "out" / f"critic-{k}.pt").stat().st_mtime_ns for k in (0, 1)] == made
+    assert [(tmp_path / "out" / f"critic-{k}-of-2.pt").stat().st_mtime_ns for k in (0, 1)] == made
     command[0] = str(tmp_path / "second")
     assert critic.main([*command, "--earlier", str(tmp_path / "out")]) == 0
     assert "of the changes of 8 crops not used" in capsys.readouterr().out

@@ -74,9 +74,9 @@ def test_the_command_makes_samples_once_and_teaches(tmp_path: Path) -> None:
     command += [f"--model={tmp_path / 'quality'}", "--crops=8", "--parts=2", "--steps=2", "--held-out=1"]
     assert teach.main(command) == 0
     assert len(list((tmp_path / "out" / "held-out").iterdir())) == 1
-    made = [(tmp_path / "out" / f"samples-{k}.pt").stat().st_mtime_ns for k in (0, 1)]
+    made = [(tmp_path / "out" / f"samples-{k}-of-2.pt").stat().st_mtime_ns for k in (0, 1)]
     taught, before = (MSLIQE.from_pretrained(str(tmp_path / name)) for name in ("out/model", "quality"))
     pairs = zip(taught.state_dict().values(), before.state_dict().values(), strict=True)
     assert any(not torch.allclose(one.float(), other, atol=1e-6) for one, other in pairs)
     assert teach.main(command) == 0
-    assert [(tmp_path / "out" / f"samples-{k}.pt").stat().st_mtime_ns for k in (0, 1)] == made
+    assert [(tmp_path / "out" / f"samples-{k}-of-2.pt").stat().st_mtime_ns for k in (0, 1)] == made

@@ -219,3 +219,24 @@ def test_stages_start_where_the_one_before_ended_and_fidelity_keeps_its_referenc
 def test_bands_need_a_prior() -> None:
     with pytest.raises(UserError, match="the domain bands needs a prior"):
         enhance(photos(1), None, BRIGHTER, BANDS)
+
+
+def test_a_step_that_is_taken_back_costs_no_backward_pass() -> None:
+    """All steps that are not taken back, and the start, need one; the last evaluation needs none."""
+
+    class Counted(Brightness):
+        backward = 0
+
+        def forward(self, images: Tensor) -> Tensor:
+            if images.requires_grad:
+                images.register_hook(self.count)
+            return -super().forward(images).sub(52).square()
+
+        def count(self, gradient: Tensor) -> None:
+            self.backward += 1
+
+    quality = Counted()
+    ascent = Ascent(domain="pixel", radius=8.0, iterations=12, target=1e9)
+    (result,) = enhance(torch.full((1, 3, 8, 8), 0.5), None, MAPObjective(quality, MSE(), 1.0, 0.0), ascent)
+    risen = [k for k, value in enumerate(result.objective) if value > max(result.objective[:k], default=-1e9)]
+    assert quality.backward == len([k for k in risen if k < 12]) < result.iterations

@@ -1,7 +1,9 @@
 """``dlmap calibrate``, in-process."""
 
+import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,9 +26,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def labels(folder: Path, center: float, scale: float, sign: int = 1) -> str:
+def labels(folder: Path, center: float, scale: float, sign: int = 1, model: Any = None) -> str:
     """MOS that follow the curve with these constants exactly."""
-    model = MSLIQE.from_pretrained(folder / "model").eval()
+    model = MSLIQE.from_pretrained(folder / "model").eval() if model is None else model
     lines = ["path,mos"]
     for path in sorted((folder / "images").iterdir()):
         share = 1 / (1 + math.exp(-sign * (model(read_image(path)[None]).item() - center) / scale))
@@ -47,6 +49,16 @@ def test_constants_come_back_from_labels_made_with_them(folder: Path, capsys: py
     assert entry["init_args"]["scale"] == pytest.approx(0.2, abs=1e-4)
     quality = MSLIQEQuality(model)  # they are in its config.json now
     assert (quality.calibration.center, quality.calibration.scale) == pytest.approx((3.1, 0.2), abs=1e-4)
+
+
+def test_images_are_scored_in_pieces_as_in_an_enhancement(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = folder / "model" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"piece": 32}))
+    table = labels(folder, 3.1, 0.2, model=MSLIQEQuality(str(folder / "model"), 0.0, 1.0).raw)
+    arguments = ["calibrate", str(folder / "images"), "--quality", str(folder / "model"), "--labels", table]
+    assert cli.main([*arguments, "--range", "1", "5"]) == 0
+    fitted = yaml.safe_load(capsys.readouterr().out)["quality"]["init_args"]
+    assert (fitted["center"], fitted["scale"]) == pytest.approx((3.1, 0.2), abs=1e-4)
 
 
 def test_labels_of_a_spreadsheet_are_read(folder: Path) -> None:

@@ -3,9 +3,12 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import DDIMScheduler
+from safetensors.torch import save_file
+from torch import Tensor
 from toys import SCHEDULE, save_prior, stable_diffusion
 
 from dlmap import DiffusionPrior
+from dlmap.conditioning import Condition
 from dlmap.networks import make_network
 from mslique import UserError
 
@@ -60,6 +63,16 @@ def test_guidance_keeps_the_bijection(folder: str) -> None:
     latents = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         assert (model.sample(model.invert_latents(latents))[:, 0] - latents).abs().max() < 1e-10
+
+
+@pytest.mark.parametrize(
+    ("tensors", "scale"),
+    [({"a": torch.tensor(1.0)}, None), ({"a.b": torch.ones(1, 2)}, None), ({"a": torch.ones(2, 2)}, "much")],
+)
+def test_a_damaged_file_of_embeddings_is_named(tensors: dict[str, Tensor], scale: str | None, tmp_path: Path) -> None:
+    save_file(tensors, tmp_path / "words.safetensors", None if scale is None else {"guidance_scale": scale})
+    with pytest.raises(UserError, match="words.safetensors holds no embeddings"):
+        Condition.load(tmp_path / "words.safetensors")
 
 
 def test_a_negative_prompt_needs_guidance(folder: str) -> None:

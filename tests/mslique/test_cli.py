@@ -173,6 +173,16 @@ def test_a_full_disk_leaves_the_old_table(tmp_path: Path, monkeypatch: pytest.Mo
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("t.csv", "old")]
 
 
+@pytest.mark.parametrize("count", [3, 7])
+def test_a_table_has_the_levels_of_the_model_also_where_a_file_failed(count: int, tmp_path: Path) -> None:
+    shares = tuple(k / 10 for k in range(count))
+    scores = [scoring.Score(Path("bad.png"), error="no image"), scoring.Score(Path("a.png"), 2.0, shares)]
+    scoring.write_tables(scores, True, tmp_path / "t.csv", None)
+    bad, good = csv.DictReader((tmp_path / "t.csv").open())
+    assert list(good)[3:] == [f"level_{k}" for k in range(1, count + 1)] and bad["level_3"] == ""
+    assert [float(value) for value in list(good.values())[3:]] == list(shares)
+
+
 @pytest.mark.slow
 def test_import_turns_clip_weights_into_a_folder(tmp_path: Path) -> None:
     torch.manual_seed(0)

@@ -47,3 +47,9 @@ def test_scores_that_are_not_finite_or_missing_are_told() -> None:
     with pytest.raises(UserError, match="no image for test could be decoded"):
         scored([], "test")
     assert torch.equal(scored(rows[:1], "val"), rows[:1])
+
+
+def test_a_dataset_of_one_image_does_not_cost_the_others_their_report(tmp_path: Path) -> None:
+    table = torch.cat([rows(), torch.tensor([[1.0, 2.0, 1.0, 0.0]])])
+    write_report(tmp_path, agreements(table, ["a", "b", "c"]), table, lambda dataset, number: str(number))
+    assert (tmp_path / "b.png").is_file() and len(list(csv.reader((tmp_path / "scores.csv").open()))) == 32

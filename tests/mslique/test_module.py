@@ -5,6 +5,7 @@ import pytest
 import torch
 import yaml
 from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
 from torch.utils.data import DataLoader
 
 from mslique import MSLIQE, UserError, fidelity_loss, srcc
@@ -155,6 +156,33 @@ def test_training_can_start_from_a_shared_model(config: dict[str, Any], tmp_path
     model.save_pretrained(tmp_path)
     images = torch.rand(1, 3, 64, 64)
     torch.testing.assert_close(QualityModule(pretrained=str(tmp_path)).eval()(images), model(images))
+
+
+def test_training_moves_the_scores_that_the_constants_belong_to(config: dict[str, Any], tmp_path: Path) -> None:
+    MSLIQE(**config, center=3.0, scale=0.5).save_pretrained(tmp_path)
+    learner = QualityModule(pretrained=str(tmp_path))
+    assert MSLIQE.from_pretrained(tmp_path).calibration is not None and learner.model.calibration is None
+    assert learner.model._hub_mixin_config["center"] is learner.model._hub_mixin_config["scale"] is None
+
+
+@pytest.mark.parametrize("eval_mode", [True, False])
+def test_an_epoch_that_goes_on_from_its_middle_trains_as_one_that_starts(
+    eval_mode: bool, config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shared model is loaded in eval mode, where text features are kept without their gradient."""
+    MSLIQE(**config).save_pretrained(tmp_path / "model")
+    data, modes, step = loader(brightness(16), 4), [], QualityModule.training_step
+
+    def noted(self: QualityModule, *batch: Any) -> Any:
+        modes.append((self.model.training, self.model.clip.training))
+        return step(self, *batch)
+
+    monkeypatch.setattr(QualityModule, "training_step", noted)
+    for resumed in (None, str(tmp_path / "step=2.ckpt")):
+        keep = ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=1, save_top_k=-1)
+        learner = QualityModule(pretrained=str(tmp_path / "model"), clip_in_eval_mode=eval_mode)
+        Trainer(max_epochs=1, callbacks=[keep], **QUIET).fit(learner, data, ckpt_path=resumed)
+    assert modes == [(True, not eval_mode)] * 6
 
 
 def test_a_model_that_gives_no_numbers_stops(config: dict[str, Any], tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from mslique import MSLIQE, UserError
 from mslique.data.synthetic_datamodule import DegradedPhotos
 from mslique.module import QualityModule
-from mslique.sharing import export_checkpoint, load_model
+from mslique.sharing import RECORD, export_checkpoint, load_model
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +64,15 @@ def test_the_divisor_of_the_levels_can_be_replaced(checkpoint: Path, tmp_path: P
     soft = MSLIQE.from_pretrained(str(tmp_path / "soft"))
     assert soft.softmax_divisor == 7.0 != hard.softmax_divisor
     torch.testing.assert_close(soft.clip.logit_scale, hard.clip.logit_scale)
+
+
+def test_constants_of_other_scores_are_not_exported(checkpoint: Path, tmp_path: Path) -> None:
+    found = torch.load(checkpoint, weights_only=True)
+    found[RECORD]["config"] |= {"center": 3.0, "scale": 0.5}
+    torch.save(found, tmp_path / "c.ckpt")
+    assert export_checkpoint(tmp_path / "c.ckpt", tmp_path / "same").calibration is not None
+    assert export_checkpoint(tmp_path / "c.ckpt", tmp_path / "other", softmax_divisor=7.0).calibration is None
+    assert json.loads((tmp_path / "other" / "config.json").read_text())["center"] is None
 
 
 def test_half_precision_takes_half_the_space_and_is_loaded_as_single(checkpoint: Path, tmp_path: Path) -> None:

@@ -81,6 +81,13 @@ def test_an_interrupted_split_goes_on_from_its_last_checkpoint(
     assert lightning[1:] == [["fit", "1", "last.ckpt"], ["test", "1", "epoch=3.ckpt"]]
 
 
+def test_several_checkpoints_are_refused(lightning: list[list[str]], config: str, tmp_path: Path) -> None:
+    (tmp_path / "split-1" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "split-1" / "checkpoints" / "epoch=1.ckpt").touch()
+    with pytest.raises(UserError, match="split-1 holds 2 checkpoints: the ModelCheckpoint needs save_top_k: 1"):
+        run_splits(config, tmp_path, [1], [])
+
+
 def test_a_missing_configuration_is_told_before_any_work(lightning: list[list[str]], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="c.yaml is not a file: give the YAML file of the training"):
         run_splits("c.yaml", tmp_path, [1], [])

@@ -26,10 +26,13 @@ def fingerprint(trainer: L.Trainer) -> str:
         return ""
     model = saved[0].config.as_dict()["model"]
     options = {name: value for name, value in model["init_args"].items() if name not in WITHOUT_EFFECT}
-    module = trainer.lightning_module
+    return module_digest(trainer.lightning_module, [model["class_path"], options, str(trainer.precision)])
+
+
+def module_digest(module: torch.nn.Module, more: list[Any]) -> str:
+    """Digest of the settings of a module's parts, of its weights and buffers, and of what more is told (as JSON)."""
     settings = {name: _settings(part) for name, part in module.named_modules() if part is not module}
-    text = json.dumps([model["class_path"], options, str(trainer.precision), settings], sort_keys=True, default=str)
-    digest = hashlib.sha256(text.encode())
+    digest = hashlib.sha256(json.dumps([*more, settings], sort_keys=True, default=str).encode())
     for name, weight in sorted([*module.named_parameters(), *module.named_buffers()]):
         digest.update(name.encode())
         digest.update(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Callback, Timer
 from torch import Tensor
 from tqdm import tqdm
 
-from mslique import UserError
+from mslique import UserError, in_short
 
 from ..ascent import PUBLISHED, Ascent, Enhanced, enhance
 from ..domain import NotInverted, make_domain
@@ -128,7 +128,11 @@ class MAPEnhancer(L.LightningModule):
         except UserError as reason:
             if isinstance(reason, NotInverted) and not self._inverts:
                 raise  # with these options no other photograph would be inverted either
-            return [photo.record.failed(f"{photo.record.file}: {reason}") for photo in photos]
+            return _failed(photos, str(reason))
+        except RuntimeError as reason:
+            if not self._inverts:
+                raise  # nothing has worked so far: the mistake is not this size's
+            return _failed(photos, in_short(reason))
         self._inverts = True
         return [replace(one, record=one.record.noted(self._memory.note(size))) for one in results]
 
@@ -160,6 +164,10 @@ class MAPEnhancer(L.LightningModule):
                 bar.set_postfix(objective=f"{sum(values) / len(values):.2f}")
 
             return enhance(images, self.prior, self.objective, self.stages, progress, reference)
+
+
+def _failed(photos: Sequence[Photo], reason: str) -> list[Result | Record]:
+    return [photo.record.failed(f"{photo.record.file}: {reason}") for photo in photos]
 
 
 def _result(

@@ -84,6 +84,10 @@ class Journal:
         self.folder = output / ".dlmap"
         self.path = self.folder / "journal.jsonl"
 
+    def begin(self) -> None:
+        """Make the journal, so that the folder is known for one of results even if the run ends before the first."""
+        write_bytes(self.path, b"")
+
     def read(self) -> dict[str, Record]:
         """The latest record of every photograph, by its name, sorted; the parts are included."""
         latest = {record.file: record for path in (self.path, *self._parts()) for record in _records(path)}
@@ -127,9 +131,10 @@ def _records(path: Path) -> Iterator[Record]:
         for line in file:
             try:
                 record = Record(**json.loads(line))
-            except (json.JSONDecodeError, TypeError):
+                sound = _is_sound(record)
+            except (json.JSONDecodeError, TypeError, AttributeError):
                 continue  # cut off by a kill or a full disk, or of another version: the photograph is done again
-            if _is_sound(record):
+            if sound:
                 yield record
 
 
@@ -137,5 +142,6 @@ def _is_sound(record: Record) -> bool:
     """Whether the values are of the kinds that the default ones are, as far as something else relies on them."""
     texts = (record.file, record.output, record.status, record.key, record.error, record.note)
     numbers = (record.seconds, record.quality_before, record.quality_after, record.fidelity, *record.stages)
-    kinds = all(isinstance(text, str) for text in texts) and isinstance(record.curves, dict)
+    numbers += tuple(value for curve in record.curves.values() for value in curve)
+    kinds = all(isinstance(text, str) for text in texts)
     return kinds and all(number is None or isinstance(number, int | float) for number in numbers)

@@ -76,9 +76,16 @@ class Run:
     def plan(
         self, records: Sequence[Record], batch_size: int, processes: int, overwrite: bool = False
     ) -> list[list[Record]]:
-        """Batches of the photographs that are not done yet, or with ``overwrite`` of all; one per process at least."""
+        """Batches of the photographs that are not done yet, or with ``overwrite`` of all; one per process at least.
+
+        Raises:
+            UserError: a result would replace a file that is of no earlier run.
+        """
         with refusals(self.output):
             self.journal.merge()
+            if not (overwrite or self.journal.path.is_file()):
+                self._check_free(records)
+                self.journal.begin()
         keyed = [replace(one, key=content_key(self.options, one.source, one.reference)) for one in records]
         todo = keyed if overwrite else self.journal.missing(keyed)
         if len(todo) < len(keyed):
@@ -87,6 +94,14 @@ class Run:
                 " same options (--data.overwrite true does them again)"
             )
         return make_batches(todo, batch_size, processes)
+
+    def _check_free(self, records: Sequence[Record]) -> None:
+        for record in records:
+            if (path := self.output / record.output).is_file():
+                raise UserError(
+                    f"{path} is there already, and of no run that {self.journal.path} knows: give another folder as"
+                    " --output, or --data.overwrite true to replace it"
+                )
 
     def begin(self, batches: Sequence[list[Record]], rank: int, processes: int) -> list[list[Record]]:
         """Begin the work of process ``rank``; returns its batches of those of all processes."""

@@ -83,7 +83,7 @@ def _saved(result: Result, path: Path, thumbnails: Thumbnails, metadata: bool) -
     try:
         save_picture(result.picture, path, photo if metadata else None)
         thumbnails.save(record.file, to_pillow(photo.image, photo.alpha, photo.grey), result.picture)
-    except (OSError, ValueError, RuntimeError) as reason:
+    except Exception as reason:  # Pillow's writers raise many kinds
         if isinstance(reason, OSError) and reason.errno not in OF_THE_NAME:
             raise
         return record.failed(f"{path.name} cannot be written: {reason}")

@@ -113,8 +113,8 @@ def _begin(base: Base, contestants: Sequence[str], records: Sequence[Record], so
         return Study(base.study, tuple(contestants), photos, secrets.token_urlsafe(16), details=details)
     old = Study.load(base.study)
     same = old.contestants == tuple(contestants) and details.items() <= old.details.items()
-    if not same and old.answers.is_file() and Store(old.answers).answers():
-        raise UserError(f"{base.study} has answers already, to other pictures than these would be: give another folder")
+    if not same and old.answers.is_file() and Store(old.answers).facts():
+        raise UserError(f"{base.study} has observers already, of other pictures than these: give another folder")
     return replace(old, contestants=tuple(contestants), photos=photos, details=details)
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 import yaml
 from torch import Tensor, nn
 
-from mslique import UserError
+from mslique import UserError, in_short
 
 from .. import calibrate
 from ..metrics import check_gradient
@@ -161,7 +161,10 @@ def _parsed(text: str) -> tuple[str, Entry]:
     if match is None:
         raise UserError(f"{text!r} is not [NAME=]mslique:FOLDER or [NAME=]pyiqa:METRIC, with ,KEY=VALUE for options")
     pairs = (pair.split("=", 1) for pair in match["options"].split(",") if pair)
-    options = {key: yaml.safe_load(value) for key, value in pairs}
+    try:
+        options = {key: yaml.safe_load(value) for key, value in pairs}
+    except yaml.YAMLError as reason:
+        raise UserError(f"{text!r} has an option that is no YAML ({in_short(reason)})") from reason
     if match["kind"] == "pyiqa":
         entry = {"class_path": "dlmap.quality.PyiqaQuality", "init_args": {"name": match["model"], "options": options}}
     else:

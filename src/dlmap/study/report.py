@@ -6,11 +6,12 @@ from statistics import mode
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from scipy.special import expit
 
+from mslique import decode_image
+
 from ..run.files import write_bytes, write_csv, write_page
-from ..run.pictures import data_uri, shrink, webp
+from ..run.pictures import data_uri, shrink, to_pillow, webp
 from .definition import Study
 from .figures import draw_ranking
 from .ranking import Ranking
@@ -148,7 +149,8 @@ def _examples(study: Study, ranking: Ranking) -> list[dict[str, Any]]:
         pictures = []
         for title, path in versions.items():
             if path.is_file():
-                with Image.open(path) as picture:
-                    pictures.append((title, data_uri(webp(shrink(picture, SIDE)), "webp")))
+                one = decode_image(path)
+                picture = shrink(to_pillow(one.image, one.alpha, one.grey), SIDE)
+                pictures.append((title, data_uri(webp(picture), "webp")))
         found.append({"photo": tally.photos[photo], "pictures": pictures})
     return found

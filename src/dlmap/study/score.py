@@ -150,6 +150,8 @@ def score(folder: Path, further: Sequence[str]) -> Matrix:
                 with torch.no_grad():  # a raw score is missing where the model has none of its own
                     raw = model.raw(image).item() if hasattr(model, "raw") else ""
                     calibrated[j, p, c] = model(image).item()
+                if not np.isfinite(calibrated[j, p, c]):
+                    raise UserError(f"{judge} gives {pictures[c]} of {study.photos[p]} no finite score: leave it out")
                 rows.append((study.photos[p], pictures[c], judge, *map(six_digits, (raw, calibrated[j, p, c]))))
                 bar.update()
     write_csv(folder / "scores.csv", ("photo", "contestant", "judge", "raw", "calibrated"), rows)

@@ -11,7 +11,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from PIL import Image
 from tqdm import tqdm
 
-from mslique import UserError, decode_image
+from mslique import UserError, decode_image, image_size
 
 from ..run.ending import SIGNALS
 from ..run.pictures import save_picture, to_pillow
@@ -48,8 +48,7 @@ def copy_outputs(study: Study, source: Path, records: Sequence[Record], target: 
             if path is None:
                 raise UserError(f"{source} has no picture of this name, or several that differ in the suffix")
             picture = _decoded(path)
-            with Image.open(study.original(record.output)) as original:
-                sizes = [f"{width} x {height}" for width, height in (picture.size, original.size)]
+            sizes = [f"{w} x {h}" for w, h in (picture.size, image_size(study.original(record.output)))]
             if sizes[0] != sizes[1]:
                 raise UserError(f"{path} has {sizes[0]} pixels, the original has {sizes[1]} pixels: resize it")
             _write_if_new(picture, target / record.output)
@@ -125,7 +124,7 @@ def _decoded(path: Path) -> Image.Image:
 def _write_if_new(picture: Image.Image, path: Path) -> None:
     """Write a picture unless the file has the same pixels: the time of change tells a later run what is done."""
     if path.is_file():
-        with Image.open(path) as old:
-            if (old.mode, old.size, old.tobytes()) == (picture.mode, picture.size, picture.tobytes()):
-                return
+        old = _decoded(path)
+        if (old.mode, old.size, old.tobytes()) == (picture.mode, picture.size, picture.tobytes()):
+            return
     save_picture(picture, path)

@@ -72,7 +72,7 @@ def fit_scale(distances: Tensor) -> tuple[float, float]:
 
 
 def _nlpd(images: Tensor, originals: Tensor) -> Tensor:
-    return _nlpd_module()(images, originals).flatten()
+    return _nlpd_module()(images.cpu(), originals.cpu()).flatten().to(images.device)  # its filters stay on the CPU
 
 
 @cache

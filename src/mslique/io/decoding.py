@@ -107,8 +107,8 @@ def _colours(picture: Image.Image, notes: list[str]) -> Tensor:
 def _turned_upright(file: Image.Image, notes: list[str]) -> bytes:
     """Apply the EXIF orientation in place. Returns the EXIF to keep; a note says if it is damaged."""
     try:
+        ImageOps.exif_transpose(file, in_place=True)  # first: it turns the pixels before it fails at another tag
         exif = _exif(file)
-        ImageOps.exif_transpose(file, in_place=True)
     except Exception as reason:  # Pillow's reader of EXIF raises many kinds
         notes.append(f"its EXIF is damaged and was ignored ({reason})")
         return b""

@@ -13,6 +13,8 @@ from .errors import UserError
 from .shipped import FOLDERS, located, shipped_models
 
 HUB_OPTIONS = ("revision", "cache_dir", "force_download", "local_files_only", "token")
+OLD_HUB_OPTIONS = ("proxies", "resume_download")
+"""What the mixin of huggingface_hub before 1.0 passes on as well."""
 
 
 def model_source(name: str | Path) -> str:

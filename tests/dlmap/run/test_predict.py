@@ -1,16 +1,22 @@
 """The road that users take: ``lightning predict`` and ``dlmap enhance``, in-process, on tiny models."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from toys import CONFIG, IN_STAGES, predict
+from toys import CONFIG, IN_STAGES, predict, rows_of
 
 from dlmap import cli
+from dlmap.run import writer
+from dlmap.run.datamodule import Photo
 from dlmap.run.files import read_csv
+from dlmap.run.module import MAPEnhancer
 from dlmap.run.record import COLUMNS, Journal
+from dlmap.run.writer import Result
 from mslique import lightning_cli, list_images
 
 
@@ -59,6 +65,46 @@ def test_a_bad_photo_costs_only_itself(
     assert len(list_images(tmp_path / "out")) == 3
     message = capsys.readouterr().err
     assert "error: 1 of 4 images failed" in message and "bad.jpg" in message
+
+
+def test_an_error_that_nobody_foresaw_costs_one_photograph_after_others_have_worked(
+    folder: Path, tmp_path: Path, models: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = sorted(str(path.relative_to(folder)) for path in list_images(folder))
+    enhance, broken = MAPEnhancer._enhance, names[-1]
+
+    def refuses(self: MAPEnhancer, photos: Sequence[Photo]) -> list[Result]:
+        if broken in [photo.record.file for photo in photos]:
+            raise RuntimeError("a kernel refuses this size")
+        return enhance(self, photos)
+
+    monkeypatch.setattr(MAPEnhancer, "_enhance", refuses)
+    assert predict(folder, tmp_path / "out", *models, "--data.batch_size=1") == 1
+    rows = rows_of(tmp_path / "out")
+    assert [rows[name]["status"] for name in names] == ["ok"] * (len(names) - 1) + ["failed"]
+    assert rows[broken]["error"] == f"{broken}: a kernel refuses this size"
+    broken = names[0]
+    with pytest.raises(RuntimeError, match="a kernel refuses"):
+        predict(folder, tmp_path / "out2", *models, "--data.batch_size=1")
+
+
+@pytest.mark.parametrize("error", [KeyError(".xyz"), TypeError("no number")])
+def test_an_error_of_a_picture_s_writer_costs_that_photograph_alone(
+    error: Exception, folder: Path, tmp_path: Path, models: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, count = writer.save_picture, 0
+
+    def fails(*arguments: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == 2:
+            raise error
+        save(*arguments)
+
+    monkeypatch.setattr(writer, "save_picture", fails)
+    assert predict(folder, tmp_path / "out", *models, "--data.batch_size=1") == 1
+    states = [row["status"] for row in rows_of(tmp_path / "out").values()]
+    assert states.count("failed") == 1 and len(states) > 2
 
 
 def test_the_short_form_and_a_single_file(folder: Path, tmp_path: Path, models: list[str]) -> None:

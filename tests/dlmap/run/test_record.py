@@ -72,6 +72,9 @@ def test_lines_of_another_version_are_left_out(tmp_path: Path) -> None:
             {"stages": ["x"]},
             {"curves": None},
             {"key": 7},
+            {"stages": None},
+            {"curves": {"quality": None}},
+            {"curves": {"quality": ["x"]}},
         ]
         file.writelines(json.dumps({"file": "c", "output": "c.out", **values}) + "\n" for values in wrong)
     assert set(journal.read()) == {"a"}

@@ -52,6 +52,21 @@ def test_a_run_writes_what_it_has_planned(tmp_path: Path) -> None:
     assert sum(map(len, again.plan(records, 2, 1))) == 3
 
 
+def test_a_file_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
+    records, output = planned(tmp_path / "in", 2), tmp_path / "out"
+    output.mkdir()
+    (output / "1.png").write_text("mine")
+    run = Run(output)
+    with pytest.raises(UserError, match="out/1.png is there already, and of no run .*--data.overwrite true"):
+        run.plan(records, 2, 1)
+    assert (output / "1.png").read_text() == "mine" and not run.journal.path.exists()
+    assert len(run.plan(records, 2, 1, overwrite=True)[0]) == 2
+    (output / "1.png").unlink()
+    run.plan(records, 2, 1)
+    (output / "1.png").write_text("a result of a run that was killed before its line of the journal")
+    assert len(Run(output).plan(records, 2, 1)[0]) == 2
+
+
 def test_without_a_fingerprint_nothing_counts_as_done(tmp_path: Path) -> None:
     records, run = planned(tmp_path / "in", 1), Run(tmp_path / "out")
     for _ in range(2):

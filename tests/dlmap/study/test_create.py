@@ -118,11 +118,10 @@ def test_a_study_with_answers_stays_as_it_is(
     assert made.photos == ("a.png",) and len(made.token) > 16
     store = Store(made.answers)
     store.begin("x", {}, lambda taken: [Trial("pair", "a.png", "low", "middle")])
-    store.record("x", 0, "left", 1.0)
     count = len(runs)
     assert study(*command, *three) == 1
     assert study(*command, *three[:2], "--model.ascent.momentum=0.5") == 1
-    assert capsys.readouterr().err.count("has answers already, to other pictures") == 2 and len(runs) == count
+    assert capsys.readouterr().err.count("has observers already, of other pictures") == 2 and len(runs) == count
     assert study(*command, *three[:2]) == 0
     assert Study.load(target) == made
 

@@ -33,6 +33,7 @@ def test_texts_name_models() -> None:
     [
         (["musiq"], "'musiq' is not"),
         (["pyiqa:musiq,x"], "is not"),
+        (["pyiqa:musiq,x=["], "has an option that is no YAML"),
         (["pyiqa:musiq", "mslique:a/musiq"], "two contestants are called 'musiq'"),
         (["a/b=pyiqa:musiq"], "'a/b' cannot name a contestant"),
     ],

@@ -139,6 +139,14 @@ def test_further_judges(
         assert sentence in capsys.readouterr().err
 
 
+def test_a_judge_without_a_score_is_named(
+    study: Study, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Channel, "forward", lambda self, images: images.mean((1, 2, 3)) / 0 * 0)
+    assert cli.main(["study", "score", str(study.folder)]) == 1
+    assert "bright gives @original of a.png no finite score" in capsys.readouterr().err
+
+
 def test_a_study_that_tells_nothing(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
     Study(study.folder, study.contestants, study.photos, "token").save()
     assert cli.main(["study", "score", str(study.folder)]) == 1

@@ -175,6 +175,15 @@ def test_two_processes_agree_with_one(whole: Path, options: Options, tmp_path: P
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         subprocess.run([sys.executable, "-m", "mslique.lightning_cli", *command], check=True, env=environment)
         (found[devices],) = (row for row in curve(tmp_path / str(devices)) if "val_srcc" in row)
+        subprocess.run(
+            [sys.executable, "-m", "mslique.lightning_cli", "test", *command[1:]],
+            check=True,
+            env=environment,
+            timeout=300,
+        )
+        (report,) = (tmp_path / str(devices)).glob("**/test/scores.csv")
+        found[f"test {devices}"] = {",".join(line.split(",")[:3]): 0 for line in report.read_text().splitlines()}
+    assert found["test 1"] == found["test 2"] and len(found["test 1"]) > 10
     assert found[1].keys() == found[2].keys() and len(found[1]) > 14
     for name, value in found[1].items():
         assert float(found[2][name]) == pytest.approx(float(value), abs=1e-6), name

@@ -1,4 +1,5 @@
 import io
+import struct
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -157,6 +158,11 @@ def test_damaged_exif_is_ignored_with_a_warning(tmp_path: Path) -> None:
     Image.new("RGB", (4, 2), "red").save(tmp_path / "x.png", exif=b"nonsense")
     with pytest.warns(UserWarning, match="x.png: its EXIF is damaged"):
         assert decode_image(tmp_path / "x.png").image.shape == (3, 2, 4)
+    # a quarter turn, and a date that is a number in place of a text
+    tags = struct.pack("<HHHII", 2, 0x0112, 3, 1, 6) + struct.pack("<HHIfI", 0x0132, 11, 1, 1.5, 0)
+    Image.new("RGB", (4, 2), "red").save(tmp_path / "y.png", exif=b"Exif\0\0II*\0\x08\0\0\0" + tags)
+    with pytest.warns(UserWarning, match="y.png: its EXIF is damaged"):
+        assert decode_image(tmp_path / "y.png").image.shape == (3, 4, 2)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", b"hello"])

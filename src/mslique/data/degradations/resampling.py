@@ -7,8 +7,6 @@ from scipy import ndimage
 
 from .pixels import Pixels, clip, from_pillow, to_pillow
 
-BILINEAR = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], np.float32) / 4
-
 
 def rescale(image: Pixels, severity: float, rng: Generator) -> Pixels:
     """Downsampling by 1.3 to 5 and back, with a random downsampling filter."""
