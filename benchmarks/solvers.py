@@ -59,8 +59,8 @@ def main(args: Sequence[str] | None = None) -> int:
         given = {"prior.solver": solver, "prior.num_steps": steps, "ascent.step_size": step_size}
         given["prior.spacing"] = "leading" if solver == "edict" else "trailing"
         overrides = [f"--model.{name}={value}" for name, value in given.items()]
-        given = [str(options.photos), str(folder), "--config", options.config, *limit]
-        status = restoration.main([*given, *overrides, *rest])
+        folders = [str(options.photos), str(folder)]
+        status = restoration.main([*folders, "--config", options.config, *limit, *overrides, *rest])
         if status:
             return status
         calls = CALLS[solver] * int(steps)

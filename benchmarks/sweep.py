@@ -30,6 +30,7 @@ from dlmap import enhance
 from dlmap.run.configuration import load_enhancer
 from dlmap.run.files import write_bytes
 from dlmap.run.fingerprint import module_digest
+from dlmap.run.module import MAPEnhancer
 from mslique import MSLIQE, list_images
 
 BASE = Path("configs/dlmap/tiny.yaml")
@@ -52,7 +53,6 @@ def main(args: Sequence[str] | None = None) -> int:
     chosen = [paths[k * len(paths) // options.count] for k in range(options.count)]
     inputs = [made(path, index, KINDS[index % len(KINDS)]) for index, path in enumerate(chosen)]
     measures = {"witness": MSLIQE.from_pretrained(options.witness).eval()}, distances()
-    models = module_digest(nn.ModuleList([load_enhancer(BASE), measures[0]["witness"]]), [])
     variants: dict[str, dict[str, Any]] = yaml.safe_load(options.variants.read_text())
     heads = ["variant", "drift", *MEASURES, "better : worse", "worst mixture", "random", "b : w", "undamaged", "worst"]
     print(f"| {' | '.join(heads)} | s an image |\n{'|---' * (len(heads) + 1)}|")
@@ -60,9 +60,11 @@ def main(args: Sequence[str] | None = None) -> int:
         if options.only and name not in options.only:
             continue
         path = options.output / f"{name}.json"
-        key = [changes, [(one.photo, one.group) for one in inputs], BASE.read_text(), models]
-        if not path.is_file() or json.loads(path.read_text())["key"] != json.loads(json.dumps(key)):
-            rows = tried(changes, inputs, path.with_suffix(".yaml"), *measures)
+        model = variant(changes, path.with_suffix(".yaml"))
+        judged = nn.ModuleList([model, measures[0]["witness"]])
+        key = module_digest(judged, [changes, [(one.photo, one.group) for one in inputs], BASE.read_text()])
+        if not path.is_file() or json.loads(path.read_text())["key"] != key:
+            rows = tried(model, inputs, *measures)
             write_bytes(path, json.dumps({"key": key, "rows": rows}).encode())
         print(line(name, json.loads(path.read_text())["rows"]), flush=True)
     return 0
@@ -72,13 +74,18 @@ def made(path: Path, index: int, kind: str) -> Input:
     return degraded(path, index, kind, SIZE) if kind in MIXTURES else cut(path, index, kind, SIZE)
 
 
-def tried(changes: dict[str, Any], inputs: Sequence[Input], written: Path, *measures: Any) -> list[Row]:
-    """For every input the changes of all measures, its group, drift and seconds; ``written`` gets the configuration."""
+def variant(changes: dict[str, Any], written: Path) -> MAPEnhancer:
+    """The model with these changes; ``written`` gets its configuration."""
     config = yaml.safe_load(BASE.read_text())
     merge(config["model"]["init_args"], changes)
     written.parent.mkdir(parents=True, exist_ok=True)
     written.write_text(yaml.safe_dump(config))
-    model, rows = load_enhancer(written), []
+    return load_enhancer(written)
+
+
+def tried(model: MAPEnhancer, inputs: Sequence[Input], *measures: Any) -> list[Row]:
+    """For every input the changes of all measures, its group, drift and seconds."""
+    rows = []
     for k in range(0, len(inputs), BATCH):
         batch = inputs[k : k + BATCH]
         start = time.monotonic()

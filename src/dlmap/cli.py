@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from mslique import SHIPPED, UserError, in_short
+from mslique import SHIPPED, UserError
 
 from .study import cli as study
 
@@ -65,13 +65,12 @@ def _print_calibration(options: argparse.Namespace) -> None:
 
 def _pairs(options: Sequence[str]) -> dict[str, Any]:
     """KEY=VALUE texts as a dictionary, values read as YAML."""
+    from .run.configuration import key_values
+
     wrong = [option for option in options if "=" not in option]
     if wrong:
         raise UserError(f"--option takes KEY=VALUE, got {wrong[0]!r}")
-    try:
-        return {key: yaml.safe_load(value) for key, value in (option.split("=", 1) for option in options)}
-    except yaml.YAMLError as reason:
-        raise UserError(f"--option takes KEY=VALUE, with a VALUE in YAML ({in_short(reason)})") from reason
+    return key_values(options)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -84,10 +84,12 @@ class Denoiser(nn.Module):
         precision: "float32" or "bf16", that of weights and activations; "auto": :func:`best_precision`.
         condition: prompt of a conditional network, else None.
         patch: side of the patches, 1 for latents and for plain pixels.
-        tile: side of a tile in ``margin``s; larger latents are predicted in overlapping tiles. None: never.
         compile: whether ``torch.compile`` makes faster code for the network, which takes minutes for every new
             size.
         offload: whether the weights stay in main memory (:meth:`dlmap.networks.Network.offload`).
+
+    Attributes:
+        tile: side of a tile in ``margin``s; larger latents are predicted in overlapping tiles. None: never.
 
     Raises:
         UserError: unknown precision or prediction type, or a condition that is not the network's.
@@ -102,14 +104,14 @@ class Denoiser(nn.Module):
         precision: str = "float32",
         condition: Condition | None = None,
         patch: int = 1,
-        tile: int | None = None,
         compile: bool = False,
         offload: bool = False,
     ) -> None:
         super().__init__()
         if not schedule.flow and schedule.prediction_type not in PREDICTIONS:
             raise UserError(f"prediction type {schedule.prediction_type!r} is not supported: {', '.join(PREDICTIONS)}")
-        self.schedule, self.dtype, self.patch, self.tile = schedule, as_dtype(precision), patch, tile
+        self.schedule, self.dtype, self.patch = schedule, as_dtype(precision), patch
+        self.tile: int | None = None
         self.network = make_network(network)
         self.margin = patch * self.network.cell
         frozen = nn.Module.to(self.network.model, self.dtype)  # ModelMixin.to warns about nothing

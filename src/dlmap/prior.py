@@ -61,7 +61,7 @@ class DiffusionPrior(nn.Module):
         self.multiple = codec.factor * patch * known.cell
         tokens = None if options.tile is None else (-(-options.tile // self.multiple)) ** 2
         self.schedule = make_schedule(scheduler, options.num_steps, options.spacing, options.strength, tokens)
-        further = (condition, patch, None, options.compile, options.offload)
+        further = (condition, patch, options.compile, options.offload)
         self.denoiser = Denoiser(known, self.schedule, options.precision, *further)
         self.solver = make_solver(options.solver, self.schedule)
         if self.denoiser.dtype is torch.bfloat16 and options.solver != "edict":

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import torch
@@ -92,9 +91,8 @@ class QualityModule(LightningModule):
         at_least(0, train_crops=train_crops)
         self.train_views = views if train_crops is None else replace(views, n_crops=train_crops, rule="random")
         self.model.clip.logit_scale.requires_grad_(not freeze_logit_scale)
-        self.seen = CatMetric(
-            nan_strategy="disable"
-        )  # rows of score, label, dataset, image; gathered from all processes
+        # rows of score, label, dataset, image; gathered from all processes
+        self.seen = CatMetric(nan_strategy="disable")
         self.started = time.monotonic()
         self.earlier = 0.0  # seconds of training before the checkpoint that it went on from
 
@@ -176,8 +174,7 @@ class QualityModule(LightningModule):
             if len(values) > 1:
                 self.log_dict({f"{stage}_{measure}/{name}": value for name, value in values.items()}, sync_dist=True)
             # every process has the same value; sync_dist only keeps Lightning from warning
-            known = [value for value in values.values() if math.isfinite(value)]
-            self.log(f"{stage}_{measure}", fmean(known or [math.nan]), prog_bar=True, sync_dist=True)
+            self.log(f"{stage}_{measure}", torch.tensor([*values.values()]).nanmean(), prog_bar=True, sync_dist=True)
         return rows, found
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from .io.errors import UserError, in_short
 from .io.folders import filled
-from .io.hub import HUB_OPTIONS, OLD_HUB_OPTIONS, model_source, weights_file
+from .io.hub import HUB_OPTIONS, model_source, weights_file
 from .io.trust import check_finite
 
 
@@ -63,7 +63,7 @@ class SharedModel(nn.Module, PyTorchModelHubMixin):
     @classmethod
     def _from_pretrained(cls, *, model_id: str, map_location: str = "cpu", strict: bool = True, **options: Any) -> Self:
         file = weights_file(model_id, options)
-        options = {name: value for name, value in options.items() if name not in HUB_OPTIONS + OLD_HUB_OPTIONS}
+        options = {name: value for name, value in options.items() if name not in HUB_OPTIONS}
         if cls.needed not in options:
             raise UserError(
                 f"the config.json of {model_id} is not that of {cls.__name__}, it names no {cls.needed}: {cls.way_out}"

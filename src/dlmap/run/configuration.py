@@ -1,13 +1,14 @@
 """What a configuration of ``lightning predict`` builds, without a trainer."""
 
 from argparse import ArgumentError
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from jsonargparse import ArgumentParser
 
-from mslique import UserError, lightning_cli, located, only_weights, restrict_classes
+from mslique import UserError, in_short, lightning_cli, located, only_weights, restrict_classes
 
 from ..objective import MAPObjective
 from ..options import Ascent
@@ -52,6 +53,18 @@ def read_yaml(path: Path) -> Any:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as reason:
         raise UserError(f"{path} cannot be read as YAML: {' '.join(str(reason).split())}") from reason
+
+
+def key_values(texts: Iterable[str]) -> dict[str, Any]:
+    """Texts KEY=VALUE as a dictionary, values read as YAML; raises a UserError that names a text that is none."""
+    found = {}
+    for text in texts:
+        key, _, value = text.partition("=")
+        try:
+            found[key] = yaml.safe_load(value)
+        except yaml.YAMLError as reason:
+            raise UserError(f"{text!r} has an option that is no YAML ({in_short(reason)})") from reason
+    return found
 
 
 def built(kind: type[T], entry: Any, name: str) -> T:

@@ -9,7 +9,7 @@ import torch
 from PIL import Image, PngImagePlugin
 from torch import Tensor
 
-from mslique import Decoded
+from mslique import Decoded, decode_image
 
 from .files import write_atomically
 
@@ -43,6 +43,16 @@ def to_pillow(image: Tensor, alpha: Tensor | None = None, grey: bool = False) ->
     if alpha is not None:
         picture.putalpha(Image.fromarray(_levels(alpha)))
     return picture
+
+
+def read_picture(path: Path) -> Image.Image:
+    """A file in 8 bits, upright and in sRGB, with its alpha.
+
+    Raises:
+        UserError: it cannot be decoded.
+    """
+    decoded = decode_image(path)
+    return to_pillow(decoded.image, decoded.alpha, decoded.grey)
 
 
 def _levels(values: Tensor) -> Any:

@@ -83,8 +83,9 @@ class Run:
         """
         with refusals(self.output):
             self.journal.merge()
-            if not (overwrite or self.journal.path.is_file()):
-                self._check_free(records)
+            if not self.journal.path.is_file():
+                if not overwrite:
+                    self._check_free(records)
                 self.journal.begin()
         keyed = [replace(one, key=content_key(self.options, one.source, one.reference)) for one in records]
         todo = keyed if overwrite else self.journal.missing(keyed)

@@ -12,11 +12,11 @@ from typing import Any, TypeVar, cast
 import yaml
 from torch import Tensor, nn
 
-from mslique import UserError, in_short
+from mslique import UserError
 
 from .. import calibrate
 from ..metrics import check_gradient
-from ..run.configuration import built, parser_of, read_yaml
+from ..run.configuration import built, key_values, parser_of, read_yaml
 from .definition import check_name
 
 Entry = dict[str, Any]
@@ -160,11 +160,7 @@ def _parsed(text: str) -> tuple[str, Entry]:
     match = TEXT.fullmatch(text)
     if match is None:
         raise UserError(f"{text!r} is not [NAME=]mslique:FOLDER or [NAME=]pyiqa:METRIC, with ,KEY=VALUE for options")
-    pairs = (pair.split("=", 1) for pair in match["options"].split(",") if pair)
-    try:
-        options = {key: yaml.safe_load(value) for key, value in pairs}
-    except yaml.YAMLError as reason:
-        raise UserError(f"{text!r} has an option that is no YAML ({in_short(reason)})") from reason
+    options = key_values(pair for pair in match["options"].split(",") if pair)
     if match["kind"] == "pyiqa":
         entry = {"class_path": "dlmap.quality.PyiqaQuality", "init_args": {"name": match["model"], "options": options}}
     else:

@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from mslique import decode_image
-
 from ..run.files import write_bytes, write_csv, write_page
-from ..run.pictures import data_uri, shrink, to_pillow, webp
+from ..run.pictures import data_uri, read_picture, shrink, webp
 from .definition import Study
 from .figures import draw_ranking
 from .ranking import Ranking
@@ -149,8 +147,6 @@ def _examples(study: Study, ranking: Ranking) -> list[dict[str, Any]]:
         pictures = []
         for title, path in versions.items():
             if path.is_file():
-                one = decode_image(path)
-                picture = shrink(to_pillow(one.image, one.alpha, one.grey), SIDE)
-                pictures.append((title, data_uri(webp(picture), "webp")))
+                pictures.append((title, data_uri(webp(shrink(read_picture(path), SIDE)), "webp")))
         found.append({"photo": tally.photos[photo], "pictures": pictures})
     return found

@@ -11,10 +11,10 @@ from lightning.pytorch.utilities import rank_zero_info
 from PIL import Image
 from tqdm import tqdm
 
-from mslique import UserError, decode_image, image_size
+from mslique import UserError, image_size
 
 from ..run.ending import SIGNALS
-from ..run.pictures import save_picture, to_pillow
+from ..run.pictures import read_picture, save_picture
 from ..run.plan import find_references
 from ..run.record import OK, Journal, Record
 from .definition import Study
@@ -30,7 +30,7 @@ def save_originals(records: Sequence[Record], folder: Path) -> Errors:
         try:
             if not _is_text(record.output):
                 raise UserError("its name is not valid UTF-8, as the answers must be: rename it")
-            _write_if_new(_decoded(Path(record.source)), folder / record.output)
+            _write_if_new(read_picture(Path(record.source)), folder / record.output)
         except UserError as reason:
             errors[record.output] = str(reason)
     return errors
@@ -47,7 +47,7 @@ def copy_outputs(study: Study, source: Path, records: Sequence[Record], target: 
         try:
             if path is None:
                 raise UserError(f"{source} has no picture of this name, or several that differ in the suffix")
-            picture = _decoded(path)
+            picture = read_picture(path)
             sizes = [f"{w} x {h}" for w, h in (picture.size, image_size(study.original(record.output)))]
             if sizes[0] != sizes[1]:
                 raise UserError(f"{path} has {sizes[0]} pixels, the original has {sizes[1]} pixels: resize it")
@@ -116,15 +116,10 @@ def _is_text(name: str) -> bool:
     return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
-def _decoded(path: Path) -> Image.Image:
-    decoded = decode_image(path)
-    return to_pillow(decoded.image, decoded.alpha, decoded.grey)
-
-
 def _write_if_new(picture: Image.Image, path: Path) -> None:
     """Write a picture unless the file has the same pixels: the time of change tells a later run what is done."""
     if path.is_file():
-        old = _decoded(path)
+        old = read_picture(path)
         if (old.mode, old.size, old.tobytes()) == (picture.mode, picture.size, picture.tobytes()):
             return
     save_picture(picture, path)

@@ -12,9 +12,8 @@ from huggingface_hub.utils import validate_repo_id
 from .errors import UserError
 from .shipped import FOLDERS, located, shipped_models
 
-HUB_OPTIONS = ("revision", "cache_dir", "force_download", "local_files_only", "token")
-OLD_HUB_OPTIONS = ("proxies", "resume_download")
-"""What the mixin of huggingface_hub before 1.0 passes on as well."""
+HUB_OPTIONS = ("revision", "cache_dir", "force_download", "local_files_only", "token", "proxies", "resume_download")
+"""What the mixin passes on; the last two are of huggingface_hub before 1.0."""
 
 
 def model_source(name: str | Path) -> str:
