@@ -130,9 +130,9 @@ def make_part(photos: Sequence[Path], part: int, options: argparse.Namespace) ->
     torch.save({"images": images, "labels": labels}, part_file("samples", part, options))
 
 
-def clean(photo: Tensor, rng: Generator) -> Tensor:
-    """A crop (3, s, s): often the one of four with the finest detail, now and then grey."""
-    crops = [clean_crop(photo, SIZE, rng) for _ in range(4 if rng.random() < 0.4 else 1)]
+def clean(photo: Tensor, rng: Generator, size: int = SIZE) -> Tensor:
+    """A crop (3, size, size): often the one of four with the finest detail, now and then grey."""
+    crops = [clean_crop(photo, size, rng) for _ in range(4 if rng.random() < 0.4 else 1)]
     crop = varied(max(crops, key=lambda one: one.diff(dim=-1).abs().mean().item()), rng)
     return crop.mean(0, keepdim=True).expand_as(crop) if rng.random() < 0.06 else crop
 

@@ -84,11 +84,11 @@ def test_hard_edged_crops_are_aliased_or_have_few_colours_or_a_plain_ground() ->
     photo = torch.stack([across, down, noise]).byte()
     found = {"aliased": 0, "few colours": 0, "plain ground": 0}
     for seed in range(60):
-        crop = critic.hard_edged(photo, np.random.default_rng(seed))
-        assert crop.shape == (3, critic.SIZE, critic.SIZE) and 0 <= crop.min() <= crop.max() <= 1
+        crop = critic.hard_edged(photo, 128, np.random.default_rng(seed))
+        assert crop.shape == (3, 128, 128) and 0 <= crop.min() <= crop.max() <= 1
         counts = crop.flatten(1).T.unique(dim=0, return_counts=True)[1]
         aliased = torch.allclose(255 * crop[0].diff(dim=1), torch.tensor(2.0), atol=1e-3)
-        plain = counts.max() > 0.15 * critic.SIZE**2
+        plain = counts.max() > 0.15 * 128**2
         found["aliased"] += aliased
         found["few colours"] += len(counts) <= 125
         found["plain ground"] += bool(plain and len(counts) > 125)
@@ -97,10 +97,11 @@ def test_hard_edged_crops_are_aliased_or_have_few_colours_or_a_plain_ground() ->
 
 def test_a_pair_is_a_crop_and_what_it_is_degraded_into() -> None:
     photo = torch.from_numpy(skimage.data.astronaut().copy()).permute(2, 0, 1)
-    pairs = [critic.pair(photo, np.random.default_rng(seed)) for seed in range(40)]
+    pairs = [critic.pair(photo, critic.SIZES[seed % 3], np.random.default_rng(seed)) for seed in range(40)]
+    assert [crop.shape[-1] for crop, _ in pairs[:3]] == [image.shape[-1] for _, image in pairs[:3]] == [96, 128, 192]
     undamaged = [torch.equal(crop, image) for crop, image in pairs]
     assert 1 <= sum(undamaged) <= 15
-    again = [critic.pair(photo, np.random.default_rng(seed)) for seed in range(40)]
+    again = [critic.pair(photo, critic.SIZES[seed % 3], np.random.default_rng(seed)) for seed in range(40)]
     assert all(torch.equal(one[k], two[k]) for one, two in zip(pairs, again, strict=True) for k in (0, 1))
 
 
