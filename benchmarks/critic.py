@@ -37,6 +37,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from dlmap import GainCritic, MAPObjective, enhance
+from dlmap.critic import probe_score
 from dlmap.domain import Bands, ColorFix, make_domain
 from dlmap.domain.bands import DIRECTED, FILTERS, smoothed
 from dlmap.quality import MSLIQEQuality
@@ -94,7 +95,8 @@ def main(args: Sequence[str] | None = None) -> int:
     samples = [torch.load(path, weights_only=True) for path in parts]
     model = load_enhancer(options.config)
     (ascent,) = model.stages
-    critic = trained(*(torch.cat([sample[k] for sample in samples]) for k in range(4)), ascent.levels, ascent.unsharp)
+    columns = (torch.cat([sample[k] for sample in samples]) for k in range(4))
+    critic = trained(*columns, ascent.levels, ascent.unsharp, probe_score(model.objective.quality))
     critic.save_pretrained(options.output / "model")
     if options.held_out:
         print(table(str(options.output / "model"), model, list_images(options.output / "held-out")))
@@ -228,12 +230,18 @@ def proposed(near: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def trained(
-    statistics: Tensor, quality: Tensor, states: Tensor, changes: Tensor, levels: Sequence[float], unsharp: float
+    statistics: Tensor,
+    quality: Tensor,
+    states: Tensor,
+    changes: Tensor,
+    levels: Sequence[float],
+    unsharp: float,
+    score: float | None = None,
 ) -> GainCritic:
     """On samples (N, S), (N,), (N, M, K), (N, M). Prints how good it is on an eighth that it is not trained with."""
     torch.manual_seed(SEED)
     unused = torch.arange(len(statistics)) // AT_ONCE % 8 == 7
-    critic = GainCritic(levels, unsharp, states.shape[-1], statistics.shape[1])
+    critic = GainCritic(levels, unsharp, states.shape[-1], statistics.shape[1], score=score)
     known = torch.cat([statistics, quality[:, None]], dim=1)[~unused]
     critic.mean.copy_(known.mean(0))
     critic.deviation.copy_(known.std(0) + 1e-6)

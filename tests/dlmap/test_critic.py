@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from toys import prior, save_quality
 
 from dlmap import MSE, Ascent, GainCritic, MAPObjective, enhance, load_config
+from dlmap.critic import probe_score
 from dlmap.domain import Bands
 from dlmap.domain.bands import FAINT
 from mslique import MSLIQE, UserError
@@ -113,6 +114,13 @@ def test_other_bands_than_those_of_its_training_are_refused(tmp_path: Path) -> N
     for ascent in (replace(BANDS, levels=(0.2,)), replace(BANDS, unsharp=1.5)):
         with pytest.raises(UserError, match="take these, or leave the critic out"):
             enhance(images(), prior(), objective, ascent)
+
+
+def test_another_quality_model_than_that_of_its_training_is_refused(tmp_path: Path) -> None:
+    GainCritic(LEVELS, 0.0, bands=1, statistics=16, score=probe_score(Brightness())).save_pretrained(tmp_path)
+    assert MAPObjective(Brightness(), MSE(), critic=str(tmp_path)).critic is not None
+    with pytest.raises(UserError, match="another quality model than objective.quality"):
+        MAPObjective(Same(), MSE(), critic=str(tmp_path))
 
 
 def test_other_domains_go_without_it(tmp_path: Path) -> None:
