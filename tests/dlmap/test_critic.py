@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from torch import Tensor, nn
 from toys import prior, save_quality
 
 from dlmap import MSE, Ascent, GainCritic, MAPObjective, enhance, load_config
+from dlmap.cli import main
 from dlmap.critic import probe_score
 from dlmap.domain import Bands
 from dlmap.domain.bands import FAINT
@@ -121,6 +123,13 @@ def test_another_quality_model_than_that_of_its_training_is_refused(tmp_path: Pa
     assert MAPObjective(Brightness(), MSE(), critic=str(tmp_path)).critic is not None
     with pytest.raises(UserError, match="another quality model than objective.quality"):
         MAPObjective(Same(), MSE(), critic=str(tmp_path))
+
+
+def test_it_can_be_left_out_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["enhance", "photos", "out", "--model.objective.critic", "null", "--print_config"])
+    config = yaml.safe_load(capsys.readouterr().out)["model"]["init_args"]["objective"]["init_args"]
+    assert MAPObjective(Same(), MSE(), critic=config["critic"]).critic is None
 
 
 def test_other_domains_go_without_it(tmp_path: Path) -> None:
