@@ -4,8 +4,9 @@
         [--earlier OUT...]
 
 First OUT/critic-K-of-N.pt, in --parts processes: of crops, the statistics of the bands and the quality that the
-configuration gives them, and eight states with the change of the committee's label. The crops are degraded as in
-teach.py, or by strong JPEG; one in seven is hard-edged (cut out, aliased or drawn), and half of these are undamaged.
+configuration gives them, and eight states with the change of the committee's label. The crops, of 96, 128 or 192
+pixels, are degraded as in teach.py, or by strong JPEG; one in seven is hard-edged (cut out, aliased or drawn), and half
+of these are undamaged.
 Three states are around the gains of least squared error (a quadratic form of the gains, since images are linear in
 them; Blu and Luisier 2007 choose the weights of denoisers so), three at random as in teach.py. The other two are what
 the critic of the last --earlier round and the quality model like best among the ends of eight ascents of the critic:
@@ -36,21 +37,24 @@ from torch import Tensor
 from tqdm import tqdm
 
 from dlmap import GainCritic, MAPObjective, enhance
+from dlmap.critic import probe_score
 from dlmap.domain import Bands, ColorFix, make_domain
-from dlmap.domain.bands import smoothed
+from dlmap.domain.bands import DIRECTED, FILTERS, smoothed
 from dlmap.quality import MSLIQEQuality
 from dlmap.run.configuration import load_enhancer
 from dlmap.run.module import MAPEnhancer
 from mslique import degrade_by, list_images, read_image, reference_quality
 
-HIGHEST = (2.0, 1.0, 2.0, 1.0)
-"""Of the gains of least error: the filter's band and the three of the prior. The lowest is -1."""
+HIGHEST = (2.0, 2.0, 1.0, 1.0, 1.0, 2.0, 1.0)
+"""Of the gains of least error: the four filters' bands and the three of the prior. The lowest is -1."""
 AROUND = (0.15, 0.4, 0.8)
 """Standard deviations of gains around them."""
 AT_ONCE = 4
 """Crops of a photograph, since it takes long to read one."""
 STATES, LIKED, STEPS = 8, 2, 8
 """Of a crop: states with a label; those of them that the last round likes; steps of an ascent of the critic."""
+SIZES = (96, 128, 192)
+"""Of crops, in pixels: statistics of a small part differ from those of a whole."""
 SEED, BATCH, EPOCHS, RATE, DELTA = 37, 64, 40, 4e-3, 5.0
 
 
@@ -91,7 +95,8 @@ def main(args: Sequence[str] | None = None) -> int:
     samples = [torch.load(path, weights_only=True) for path in parts]
     model = load_enhancer(options.config)
     (ascent,) = model.stages
-    critic = trained(*(torch.cat([sample[k] for sample in samples]) for k in range(4)), ascent.levels, ascent.unsharp)
+    columns = (torch.cat([sample[k] for sample in samples]) for k in range(4))
+    critic = trained(*columns, ascent.levels, ascent.unsharp, probe_score(model.objective.quality))
     critic.save_pretrained(options.output / "model")
     if options.held_out:
         print(table(str(options.output / "model"), model, list_images(options.output / "held-out")))
@@ -108,7 +113,8 @@ def make_part(photos: Sequence[Path], part: int, options: argparse.Namespace) ->
     for k in tqdm(range(part, options.crops // AT_ONCE, options.parts), desc=f"part {part}", position=part):
         rng = default_rng((SEED + len(options.earlier), k))
         photo = (read_image(photos[k % len(photos)]) * 255).round().byte()
-        pairs = [pair(photo, rng) for _ in range(AT_ONCE)]
+        size = int(rng.choice(SIZES))
+        pairs = [pair(photo, size, rng) for _ in range(AT_ONCE)]
         crops, images = (torch.stack(column).mul(255).round() / 255 for column in zip(*pairs, strict=True))
         domain.start(images)
         near = errors_of(images, crops, bands.bands).least()
@@ -127,32 +133,32 @@ def make_part(photos: Sequence[Path], part: int, options: argparse.Namespace) ->
     torch.save([torch.cat(column) for column in zip(*made, strict=True)], part_file("critic", part, options))
 
 
-def pair(photo: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """A crop and what it is degraded into, (3, s, s) both."""
+def pair(photo: Tensor, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """A crop and what it is degraded into, (3, size, size) both."""
     kind = rng.random()
     if kind < 1 / 7:
-        crop = hard_edged(photo, rng)
+        crop = hard_edged(photo, size, rng)
         return crop, crop if rng.random() < 0.5 else as_in_training(crop, rng)
-    crop = clean(photo, rng)
+    crop = clean(photo, rng, size)
     if kind < 2 / 7:
         return crop, degrade_by("jpeg", crop, float(rng.uniform(0.5, 1)), rng)
     return crop, as_in_training(crop, rng)
 
 
-def hard_edged(photo: Tensor, rng: np.random.Generator) -> Tensor:
-    """A crop (3, s, s) of every second or third pixel of the photograph (3, H, W), or of few colours, or one of these
-    or of a clean crop, cut out before a plain colour along a line of its own brightness or along a random one.
+def hard_edged(photo: Tensor, size: int, rng: np.random.Generator) -> Tensor:
+    """A crop (3, size, size) of every second or third pixel of the photograph (3, H, W), or of few colours, or one of
+    these or of a clean crop, cut out before a plain colour along a line of its own brightness or along a random one.
     """
-    kind, step = rng.integers(4), min(int(rng.integers(2, 4)), min(photo.shape[-2:]) // SIZE)
-    top, left = (int(rng.integers(side - SIZE * step + 1)) for side in photo.shape[-2:])
-    crop = photo[:, top : top + SIZE * step : step, left : left + SIZE * step : step].float() / 255
+    kind, step = rng.integers(4), min(int(rng.integers(2, 4)), min(photo.shape[-2:]) // size)
+    top, left = (int(rng.integers(side - size * step + 1)) for side in photo.shape[-2:])
+    crop = photo[:, top : top + size * step : step, left : left + size * step : step].float() / 255
     if kind == 1 or rng.random() < 0.3:
-        crop = clean(photo, rng)
+        crop = clean(photo, rng, size)
     if kind == 1:
         colours = int(rng.integers(1, 5))
         crop = (smoothed(crop[None], float(rng.uniform(0.5, 2)))[0] * colours).round() / colours
     if kind > 1:
-        noise = torch.from_numpy(rng.normal(size=(1, 3, SIZE, SIZE))).float()
+        noise = torch.from_numpy(rng.normal(size=(1, 3, size, size))).float()
         line = crop.mean(0) if kind == 2 else smoothed(noise, float(rng.uniform(2, 12)))[0, 0]
         plain = torch.tensor(rng.choice([0.0, 1.0, 1.0]) if rng.random() < 0.7 else rng.random(), dtype=torch.float32)
         crop = torch.where(line > line.flatten().quantile(float(rng.uniform(0.2, 0.8))), plain, crop)
@@ -215,19 +221,27 @@ def errors_of(images: Tensor, originals: Tensor, bands: Sequence[Tensor]) -> Err
 
 
 def proposed(near: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Gains (8, K): four around those of least error (K,), four at random."""
+    """Gains (8, K): four around those of least error (K,), four at random. Half of them are alike in all directions."""
     around = near + rng.normal(size=(4, len(near))) * rng.choice(AROUND, size=(4, 1))
-    at_random = random_gains(len(near) - 1, rng)[1:]
-    return np.concatenate([around, rng.permutation(at_random)[:4]])
+    at_random = random_gains(len(near) - FILTERS, rng)[1:]
+    gains = np.concatenate([around, rng.permutation(at_random)[:4]])
+    gains[::2, FILTERS - DIRECTED : FILTERS] = 0
+    return gains
 
 
 def trained(
-    statistics: Tensor, quality: Tensor, states: Tensor, changes: Tensor, levels: Sequence[float], unsharp: float
+    statistics: Tensor,
+    quality: Tensor,
+    states: Tensor,
+    changes: Tensor,
+    levels: Sequence[float],
+    unsharp: float,
+    score: float | None = None,
 ) -> GainCritic:
     """On samples (N, S), (N,), (N, M, K), (N, M). Prints how good it is on an eighth that it is not trained with."""
     torch.manual_seed(SEED)
     unused = torch.arange(len(statistics)) // AT_ONCE % 8 == 7
-    critic = GainCritic(levels, unsharp, statistics.shape[1])
+    critic = GainCritic(levels, unsharp, states.shape[-1], statistics.shape[1], score=score)
     known = torch.cat([statistics, quality[:, None]], dim=1)[~unused]
     critic.mean.copy_(known.mean(0))
     critic.deviation.copy_(known.std(0) + 1e-6)

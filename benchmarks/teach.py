@@ -32,6 +32,7 @@ from tqdm import tqdm
 
 from dlmap import DiffusionPrior
 from dlmap.domain import Bands
+from dlmap.domain.bands import DIRECTED, FILTERS
 from mslique import MSLIQE, degrade, degrade_by, fidelity_loss, list_images, read_image, reference_quality
 from mslique.data.crops import clean_crop, varied
 from mslique.views import MultiScaleViews
@@ -129,9 +130,9 @@ def make_part(photos: Sequence[Path], part: int, options: argparse.Namespace) ->
     torch.save({"images": images, "labels": labels}, part_file("samples", part, options))
 
 
-def clean(photo: Tensor, rng: Generator) -> Tensor:
-    """A crop (3, s, s): often the one of four with the finest detail, now and then grey."""
-    crops = [clean_crop(photo, SIZE, rng) for _ in range(4 if rng.random() < 0.4 else 1)]
+def clean(photo: Tensor, rng: Generator, size: int = SIZE) -> Tensor:
+    """A crop (3, size, size): often the one of four with the finest detail, now and then grey."""
+    crops = [clean_crop(photo, size, rng) for _ in range(4 if rng.random() < 0.4 else 1)]
     crop = varied(max(crops, key=lambda one: one.diff(dim=-1).abs().mean().item()), rng)
     return crop.mean(0, keepdim=True).expand_as(crop) if rng.random() < 0.06 else crop
 
@@ -206,19 +207,24 @@ def degraded(clean: Tensor, rng: Generator) -> Tensor:
 
 
 def random_gains(count: int, rng: Generator) -> np.ndarray:
-    """Of the filter's band and ``count`` of the prior: (VERSIONS, 1 + count).
+    """Of the filters' bands and ``count`` of the prior: (VERSIONS, FILTERS + count).
 
-    None; four that take the prior's finer bands away and raise the others alike, more or less, half of them with the
-    filter's band as it is; nearly that band alone; any.
+    None; four that take the prior's finer bands away and raise the others alike, more or less, each of the filters'
+    bands as it is or not; nearly the filters' bands alone; any.
     """
-    rows, band = [np.zeros(1 + count)], np.arange(count)
+    rows, band = [np.zeros(FILTERS + count)], np.arange(count)
     for _ in range(4):
         cut, raised = rng.uniform(-0.5, count), rng.uniform(-0.3, 1.8)
         of_prior = raised - (1 + raised) * np.clip(cut - band, 0, 1) + rng.normal(0, 0.25, count)
-        rows.append(np.append(rng.choice([0, rng.uniform(-0.8, 1.5)]), of_prior))
-    rows.append(np.append(rng.uniform(-1, 2), rng.normal(0, 0.1, count)))
-    rows += [rng.uniform(-1, 1.8, 1 + count), rng.normal(0, 0.4, 1 + count)]
+        rows.append(np.append(rng.integers(2, size=FILTERS) * of_filters(0.8, 1.5, rng), of_prior))
+    rows.append(np.append(of_filters(1, 2, rng), rng.normal(0, 0.1, count)))
+    rows += [rng.uniform(-1, 1.8, FILTERS + count), rng.normal(0, 0.4, FILTERS + count)]
     return np.stack(rows)
+
+
+def of_filters(low: float, high: float, rng: Generator) -> np.ndarray:
+    """Gains from -low to high; those of directions are as often negative as positive."""
+    return np.append(rng.uniform(-low, high, FILTERS - DIRECTED), rng.normal(0, 0.5, DIRECTED))
 
 
 def taught(model: MSLIQE, images: Tensor, labels: Tensor, options: argparse.Namespace) -> MSLIQE:

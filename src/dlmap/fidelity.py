@@ -4,10 +4,10 @@ Normalised Laplacian pyramid distance: Laparra, Balle, Berardino, Simoncelli, "P
 using a normalized Laplacian pyramid", Electronic Imaging 2016. The filters and constants below are those fitted there.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -47,38 +47,42 @@ class NLPD(nn.Module):
 
     def forward(self, images: Tensor, reference: Tensor) -> Tensor:
         """Two batches (B, 3, H, W) in [0, 1] -> (B,) >= 0, 0 for equal images; the gradient is 0 there."""
-        bands = zip(self._bands(images), self._bands(reference), strict=True)
-        squares = torch.stack([(a - b).square().mean(dim=(1, 2, 3)) for a, b in bands], dim=1)
-        return torch.where(squares > ROOT_GUARD, squares.clamp_min(ROOT_GUARD).sqrt(), squares).mean(dim=1)
-
-    def _bands(self, x: Tensor) -> list[Tensor]:
-        if self.luminance:
-            x = (x * x.new_tensor(RGB2GRAY)[:, None, None]).sum(dim=1, keepdim=True)
-            x = x + ((255 * x).round() / 255 - x).detach()
-        bands = []
+        pair, squares = [self._compared(images), self._compared(reference)], []
         for level in range(self.levels - 1):
-            low = _reduce(x)
+            lows = [_again_in_backward(_reduce, x) for x in pair]
             if not self.low:
-                bands.append(_normalise(x - _expand(low, x), level))
-            x = low
-        return [*bands, _normalise(x, -1)]
+                bands = [_again_in_backward(_band, x, low, level) for x, low in zip(pair, lows, strict=True)]
+                squares.append(_mean_square(*bands))
+            pair = lows
+        squares.append(_mean_square(*(_normalise(x, -1) for x in pair)))
+        found = torch.stack(squares, dim=1)
+        return torch.where(found > ROOT_GUARD, found.clamp_min(ROOT_GUARD).sqrt(), found).mean(dim=1)
+
+    def _compared(self, x: Tensor) -> Tensor:
+        if not self.luminance:
+            return x
+        x = (x * x.new_tensor(RGB2GRAY)[:, None, None]).sum(dim=1, keepdim=True)
+        return x + ((255 * x).round() / 255 - x).detach()
 
 
-def _kernel(x: Tensor) -> Tensor:
-    line = x.new_tensor(BINOMIAL)
-    return torch.outer(line, line).expand(x.shape[1], 1, 5, 5)
+def _again_in_backward(function: Callable[..., Tensor], x: Tensor, *others: Any) -> Tensor:
+    """A backward pass computes the function again: what it would keep is some times as large as x."""
+    if not x.requires_grad:
+        return function(x, *others)
+    found: Tensor = checkpoint(function, x, *others, use_reentrant=False, preserve_rng_state=False)
+    return found
+
+
+def _mean_square(a: Tensor, b: Tensor) -> Tensor:
+    """(B,)"""
+    return (a - b).square().mean(dim=(1, 2, 3))
+
+
+# The filters are sums of shifted images: oneDNN's convolution of three channels takes nine times the memory of x.
 
 
 def _reduce(x: Tensor) -> Tensor:
-    """Low-pass filter and halve (rounding up), the border mirrored with its edge pixel repeated.
-
-    Computed again in a backward pass: what it would keep is as large as x.
-    """
-    return checkpoint(_halved, x, use_reentrant=False, preserve_rng_state=False) if x.requires_grad else _halved(x)
-
-
-def _halved(x: Tensor) -> Tensor:
-    # sums of the even and of the odd lines: oneDNN's convolution of three channels takes nine times the memory of x
+    """Low-pass filter and halve (rounding up), the border mirrored with its edge pixel repeated."""
     for dim in (2, 3):
         last = x.shape[dim] - 1
         index = [min(1, last), 0, *range(last + 1), last, max(last - 1, 0)]
@@ -94,18 +98,31 @@ def _halved(x: Tensor) -> Tensor:
 
 
 def _expand(low: Tensor, like: Tensor) -> Tensor:
-    """Double by inserting zeros and low-pass filter, cropped to the size of ``like``."""
-    padded = F.pad(low, (1, 1, 1, 1), mode="replicate")
-    doubled = F.conv_transpose2d(padded, 4 * _kernel(low), stride=2, groups=low.shape[1])
-    return doubled[..., 4 : 4 + like.shape[2], 4 : 4 + like.shape[3]]
+    """Double by inserting zeros and low-pass filter, cropped to the size of ``like``; the border is repeated."""
+    for dim in (2, 3):
+        last = low.shape[dim] - 1
+        before, after = (low.narrow(dim, start, last) for start in (0, 1))
+        before = torch.cat([low.narrow(dim, 0, 1), before], dim)
+        after = torch.cat([after, low.narrow(dim, last, 1)], dim)
+        even = (0.4 * low).add_(before + after, alpha=0.05)
+        doubled = torch.stack([2 * even, 0.5 * (low + after)], dim + 1)
+        low = doubled.flatten(dim, dim + 1).narrow(dim, 0, like.shape[dim])
+    return low
+
+
+def _band(x: Tensor, low: Tensor, level: int) -> Tensor:
+    return _normalise(x - _expand(low, x), level)
 
 
 def _normalise(band: Tensor, level: int) -> Tensor:
     """Divide by the local amplitude: a constant plus a weighted sum of the four neighbours' magnitudes."""
     above, left, right, below = NEIGHBOURS[level]
-    kernel = band.new_tensor([[0.0, above, 0.0], [left, 0.0, right], [0.0, below, 0.0]])
-    amplitude = F.conv2d(band.abs(), kernel.expand(band.shape[1], 1, 3, 3), padding=1, groups=band.shape[1])
-    return band / (SIGMAS[level] + amplitude)
+    size, amplitude = band.abs(), torch.full_like(band, SIGMAS[level])
+    amplitude[:, :, 1:].add_(size[:, :, :-1], alpha=above)
+    amplitude[:, :, :-1].add_(size[:, :, 1:], alpha=below)
+    amplitude[..., 1:].add_(size[..., :-1], alpha=left)
+    amplitude[..., :-1].add_(size[..., 1:], alpha=right)
+    return band / amplitude
 
 
 class MSE(nn.Module):

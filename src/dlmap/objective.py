@@ -31,7 +31,8 @@ class MAPObjective(nn.Module):
             domain bands adds to the objective the change of quality that it predicts [ours]. None: nothing is added.
 
     Raises:
-        UserError: a weight is negative, which would turn the ascent round, or not finite; there is no such critic.
+        UserError: a weight is negative, which would turn the ascent round, or not finite; there is no such critic, or
+            it was trained with another quality model.
     """
 
     def __init__(
@@ -48,7 +49,10 @@ class MAPObjective(nn.Module):
             if not 0 <= weight < math.inf:
                 raise UserError(f"objective.{name} must be at least 0 and finite, got {weight}")
         self.quality_weight, self.fidelity_weight = quality_weight, fidelity_weight
-        self.critic = None if critic is None else GainCritic.from_pretrained(critic).requires_grad_(False)
+        none = critic is None or critic == "None"  # which jsonargparse makes of a null on the command line
+        self.critic = None if none else GainCritic.from_pretrained(str(critic)).requires_grad_(False)
+        if self.critic is not None:
+            self.critic.check_quality(quality)
 
     def forward(self, images: Tensor, reference: Tensor) -> Terms:
         """Images and references, both (B, 3, H, W) in [0, 1] -> their terms."""

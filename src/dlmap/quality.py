@@ -31,6 +31,9 @@ class MSLIQEQuality(nn.Module):
             (``*.ckpt``).
         center, scale: of the calibration; None: those of the model's config.json.
         piece: side in pixels of the pieces [ours]; None: that of the model's config.json; 0: every image as a whole.
+        most_pieces: of a larger image no more pieces count than these, which are spread evenly; None: all. For ascents
+            that move the whole picture by a few numbers, such as the gains of bands: parts between the pieces would
+            not move in another domain.
 
     Raises:
         UserError: the folder, id or file is missing or holds no MS-LIQE; the model is not calibrated; or an option is
@@ -43,6 +46,7 @@ class MSLIQEQuality(nn.Module):
         center: float | None = None,
         scale: float | None = None,
         piece: int | None = None,
+        most_pieces: int | None = None,
     ) -> None:
         super().__init__()
         self.model = load_model(model).requires_grad_(False)
@@ -56,7 +60,10 @@ class MSLIQEQuality(nn.Module):
         self.calibration = calibration
         if piece is not None and piece < 0:
             raise UserError(f"piece must be a number of pixels, 0 or null, got {piece}")
+        if most_pieces is not None and most_pieces < 1:
+            raise UserError(f"most_pieces must be at least 1, or null, got {most_pieces}")
         self.piece = self.model.piece if piece is None else piece
+        self.most_pieces = most_pieces
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] -> (B,) in [0, 100]; differentiable."""
@@ -69,7 +76,7 @@ class MSLIQEQuality(nn.Module):
     def _over_pieces(self, score: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
         if not self.piece or max(images.shape[-2:]) <= self.piece:
             return score(images)
-        return mean_over_pieces(score, images, self.piece)
+        return mean_over_pieces(score, images, self.piece, self.most_pieces)
 
 
 class PyiqaQuality(nn.Module):

@@ -142,7 +142,7 @@ class _Blend(torch.autograd.Function):
         return blended_pullback(ctx.function, x, gradients[0], ctx.tiling)[1], None, None
 
 
-def mean_over_pieces(score: Score, images: Tensor, side: int) -> Tensor:
+def mean_over_pieces(score: Score, images: Tensor, side: int, most: int | None = None) -> Tensor:
     """Mean of ``score`` over pieces of ``side`` x ``side`` pixels (less where the image is smaller).
 
     They are spread evenly from edge to edge and overlap where the sides are no multiples of ``side``. A backward pass
@@ -150,21 +150,27 @@ def mean_over_pieces(score: Score, images: Tensor, side: int) -> Tensor:
 
     Args:
         images: (B, C, H, W).
+        most: no more than this number of pieces; they have gaps between them where the image would need more.
 
     Returns:
         (B,)
     """
-    result: Tensor = _MeanOverPieces.apply(images, score, _places(images.shape[-2:], side))
+    result: Tensor = _MeanOverPieces.apply(images, score, _places(images.shape[-2:], side, most))
     return result
 
 
-def _places(size: torch.Size, side: int) -> list[Any]:
+def _places(size: torch.Size, side: int, most: int | None) -> list[Any]:
     """Indices of the pieces into (..., H, W)."""
-    return [(..., *spans) for spans in product(*(_spans(length, min(side, length)) for length in size))]
+    counts = [math.ceil(length / side) for length in size]
+    if most is not None and math.prod(counts) > most:
+        rows = max(1, min(most, round(math.sqrt(most * counts[0] / counts[1]))))
+        counts = [min(rows, counts[0]), min(most // rows, counts[1])]
+    spans = (_spans(length, min(side, length), count) for length, count in zip(size, counts, strict=True))
+    return [(..., *pair) for pair in product(*spans)]
 
 
-def _spans(length: int, side: int) -> list[slice]:
-    return [slice(first, first + side) for first in _spread(length, side, math.ceil(length / side))]
+def _spans(length: int, side: int, count: int) -> list[slice]:
+    return [slice(first, first + side) for first in _spread(length, side, count)]
 
 
 class _MeanOverPieces(torch.autograd.Function):

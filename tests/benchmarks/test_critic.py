@@ -41,7 +41,7 @@ def test_the_quadratic_form_is_the_error_of_the_picture_with_these_gains() -> No
 
 def test_the_least_error_is_that_of_bounded_least_squares() -> None:
     rng = np.random.default_rng(0)
-    pictures, wanted = rng.standard_normal((5, 60, 4)), 20 * rng.standard_normal((5, 60))
+    pictures, wanted = rng.standard_normal((5, 60, 7)), 20 * rng.standard_normal((5, 60))
     made = torch.from_numpy(pictures)
     errors = critic.Errors(
         made.mT @ made / 60,
@@ -50,7 +50,7 @@ def test_the_least_error_is_that_of_bounded_least_squares() -> None:
     )
     found = errors.least().numpy()
     for k in range(5):
-        expected = lsq_linear(pictures[k], wanted[k], (-np.ones(4), np.array(critic.HIGHEST)))
+        expected = lsq_linear(pictures[k], wanted[k], (-np.ones(7), np.array(critic.HIGHEST)))
         np.testing.assert_allclose(found[k], expected.x, atol=1e-5)
     assert (np.abs(found) > 0.99).any()  # a bound holds somewhere
 
@@ -84,11 +84,11 @@ def test_hard_edged_crops_are_aliased_or_have_few_colours_or_a_plain_ground() ->
     photo = torch.stack([across, down, noise]).byte()
     found = {"aliased": 0, "few colours": 0, "plain ground": 0}
     for seed in range(60):
-        crop = critic.hard_edged(photo, np.random.default_rng(seed))
-        assert crop.shape == (3, critic.SIZE, critic.SIZE) and 0 <= crop.min() <= crop.max() <= 1
+        crop = critic.hard_edged(photo, 128, np.random.default_rng(seed))
+        assert crop.shape == (3, 128, 128) and 0 <= crop.min() <= crop.max() <= 1
         counts = crop.flatten(1).T.unique(dim=0, return_counts=True)[1]
         aliased = torch.allclose(255 * crop[0].diff(dim=1), torch.tensor(2.0), atol=1e-3)
-        plain = counts.max() > 0.15 * critic.SIZE**2
+        plain = counts.max() > 0.15 * 128**2
         found["aliased"] += aliased
         found["few colours"] += len(counts) <= 125
         found["plain ground"] += bool(plain and len(counts) > 125)
@@ -97,19 +97,20 @@ def test_hard_edged_crops_are_aliased_or_have_few_colours_or_a_plain_ground() ->
 
 def test_a_pair_is_a_crop_and_what_it_is_degraded_into() -> None:
     photo = torch.from_numpy(skimage.data.astronaut().copy()).permute(2, 0, 1)
-    pairs = [critic.pair(photo, np.random.default_rng(seed)) for seed in range(40)]
+    pairs = [critic.pair(photo, critic.SIZES[seed % 3], np.random.default_rng(seed)) for seed in range(40)]
+    assert [crop.shape[-1] for crop, _ in pairs[:3]] == [image.shape[-1] for _, image in pairs[:3]] == [96, 128, 192]
     undamaged = [torch.equal(crop, image) for crop, image in pairs]
     assert 1 <= sum(undamaged) <= 15
-    again = [critic.pair(photo, np.random.default_rng(seed)) for seed in range(40)]
+    again = [critic.pair(photo, critic.SIZES[seed % 3], np.random.default_rng(seed)) for seed in range(40)]
     assert all(torch.equal(one[k], two[k]) for one, two in zip(pairs, again, strict=True) for k in (0, 1))
 
 
 def test_gains_are_proposed_around_the_best_and_at_random() -> None:
-    near = np.array([0.5, -0.9, 0.1, 1.0])
+    near = np.array([0.5, -0.9, 0.3, -0.3, -0.5, 0.1, 1.0])
     found = np.stack([critic.proposed(near, np.random.default_rng(k)) for k in range(200)])
-    assert found.shape == (200, 8, 4)
-    np.testing.assert_allclose(np.median(found[:, :4], axis=(0, 1)), near, atol=0.06)
-    assert (found[:, 4:].std((0, 1)) > 0.4).all()
+    assert found.shape == (200, 8, 7) and (found[:, ::2, 2:4] == 0).all()
+    np.testing.assert_allclose(np.median(found[:, 1:4:2], axis=(0, 1)), near, atol=0.08)
+    assert (found[:, 5::2].std((0, 1)) > 0.3).all()
 
 
 def test_ends_of_ascents_are_scored_by_any_quality_model() -> None:

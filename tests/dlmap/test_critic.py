@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from torch import Tensor, nn
 from toys import prior, save_quality
 
 from dlmap import MSE, Ascent, GainCritic, MAPObjective, enhance, load_config
+from dlmap.cli import main
+from dlmap.critic import probe_score
 from dlmap.domain import Bands
 from dlmap.domain.bands import FAINT
 from mslique import MSLIQE, UserError
@@ -42,7 +45,7 @@ def statistics(given: Tensor, levels: tuple[float, ...] = LEVELS, unsharp: float
 
 def saved(folder: Path) -> GainCritic:
     torch.manual_seed(SEED)
-    critic = GainCritic(LEVELS, 0.0, statistics=14, width=16).eval()
+    critic = GainCritic(LEVELS, 0.0, bands=1, statistics=16, width=16).eval()
     critic.save_pretrained(folder)
     return critic
 
@@ -56,7 +59,7 @@ def test_statistics_of_white_noise_are_its_deviation_and_those_of_a_filtered_one
     found = domain.statistics()[0]
     expected = torch.tensor([5.0, 5.0 * 0.7979, 5.0 * 0.6745])  # a half-normal distribution's mean and median
     torch.testing.assert_close(found[:6].exp(), torch.cat([expected, expected / 3**0.5]), rtol=0.01, atol=0)
-    assert found[9] == 0.25 and found[-4:].abs().max() < 0.01
+    assert found[11] == 0.25 and found[-4:].abs().max() < 0.01
     domain.bands = [(noise[:, :, 1:] + noise[:, :, :-1]) / 2]  # pixels one above the other share half of their noise
     domain.given = domain.given[:, :, 1:]
     torch.testing.assert_close(domain.statistics()[0, -4:], torch.tensor([0.0, 0.5, 0.0, 0.0]), rtol=0, atol=0.01)
@@ -65,17 +68,18 @@ def test_statistics_of_white_noise_are_its_deviation_and_those_of_a_filtered_one
 @pytest.mark.parametrize("size", [(32, 32), (1, 1), (2, 40)])
 def test_statistics_are_finite_without_detail(size: tuple[int, int]) -> None:
     found = statistics(torch.full((1, 3, *size), 0.5))
-    assert found.shape == (1, 14) and found.isfinite().all()
+    assert found.shape == (1, 16) and found.isfinite().all()
 
 
 def test_statistics_do_not_depend_on_the_batch() -> None:
-    both = statistics(images(), (0.1, 0.3), 1.5)
-    torch.testing.assert_close(both[1:], statistics(images()[1:], (0.1, 0.3), 1.5), rtol=1e-5, atol=1e-5)
+    given = 0.5 + 20 * (images() - 0.5)  # bands are differences: of a faint picture they are mostly rounding
+    both = statistics(given, (0.1, 0.3), 1.5)
+    torch.testing.assert_close(both[1:], statistics(given[1:], (0.1, 0.3), 1.5), rtol=1e-5, atol=1e-5)
 
 
 def test_no_move_changes_nothing_and_an_image_does_not_depend_on_the_others(tmp_path: Path) -> None:
     critic = saved(tmp_path / "critic")
-    known, quality, states = torch.randn(3, 4, 14), torch.rand(3, 4) * 100, torch.randn(3, 4, 1)
+    known, quality, states = torch.randn(3, 4, 16), torch.rand(3, 4) * 100, torch.randn(3, 4, 1)
     assert torch.equal(critic(known, quality, 0 * states), torch.zeros(3, 4))
     changes = critic(known, quality, states)
     assert changes.std() > 0
@@ -112,6 +116,20 @@ def test_other_bands_than_those_of_its_training_are_refused(tmp_path: Path) -> N
     for ascent in (replace(BANDS, levels=(0.2,)), replace(BANDS, unsharp=1.5)):
         with pytest.raises(UserError, match="take these, or leave the critic out"):
             enhance(images(), prior(), objective, ascent)
+
+
+def test_another_quality_model_than_that_of_its_training_is_refused(tmp_path: Path) -> None:
+    GainCritic(LEVELS, 0.0, bands=1, statistics=16, score=probe_score(Brightness())).save_pretrained(tmp_path)
+    assert MAPObjective(Brightness(), MSE(), critic=str(tmp_path)).critic is not None
+    with pytest.raises(UserError, match="another quality model than objective.quality"):
+        MAPObjective(Same(), MSE(), critic=str(tmp_path))
+
+
+def test_it_can_be_left_out_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["enhance", "photos", "out", "--model.objective.critic", "null", "--print_config"])
+    config = yaml.safe_load(capsys.readouterr().out)["model"]["init_args"]["objective"]["init_args"]
+    assert MAPObjective(Same(), MSE(), critic=config["critic"]).critic is None
 
 
 def test_other_domains_go_without_it(tmp_path: Path) -> None:

@@ -34,8 +34,11 @@ def test_every_part_of_a_large_image_counts(tmp_path: Path) -> None:
     torch.testing.assert_close(whole(images), 100 / (1 + torch.exp(-(whole.model(images) - 3.0) / 0.5)))
     (gradient,) = torch.autograd.grad(quality(images).sum(), images)
     torch.testing.assert_close(gradient, torch.autograd.grad(expected.sum(), images)[0])
-    with pytest.raises(UserError, match="piece must be"):
-        MSLIQEQuality(str(tmp_path), piece=-1)
+    some = MSLIQEQuality(str(tmp_path), 3.0, 0.5, 48, most_pieces=2)
+    torch.testing.assert_close(some(images), torch.stack([whole(pieces[0]), whole(pieces[2])]).mean(dim=0))
+    for wrong in ({"piece": -1}, {"most_pieces": 0}):
+        with pytest.raises(UserError, match=f"{[*wrong][0]} must be"):
+            MSLIQEQuality(str(tmp_path), **wrong)
 
 
 def test_constants_come_from_the_model_or_are_asked_for(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -98,6 +99,30 @@ def test_score_and_gradient_are_those_of_the_pieces(height: int, width: int, cor
     (gradient,) = torch.autograd.grad((result * weights).sum(), images)
     (plain,) = torch.autograd.grad((expected * weights).sum(), images)
     torch.testing.assert_close(gradient, plain)
+
+
+@pytest.mark.parametrize(
+    ("size", "most", "count"),
+    [((3024, 4032), 48, (6, 8)), ((3024, 4032), 192, (12, 16)), ((300, 9000), 4, (1, 4)), ((9000, 300), 1, (1, 1)),
+     ((512, 512), 48, (2, 2)), ((2000, 2000), 7, (3, 2))],
+)  # fmt: skip
+def test_of_a_large_image_some_pieces_count_spread_evenly(
+    size: tuple[int, int], most: int, count: tuple[int, int]
+) -> None:
+    seen: list[tuple[int, int]] = []
+    corners = torch.stack(torch.meshgrid(*map(torch.arange, size), indexing="ij"))[None].float()
+
+    def score(piece: Tensor) -> Tensor:
+        assert piece.shape[-2:] == (256, 256)
+        seen.append((int(piece[0, 0, 0, 0]), int(piece[0, 1, 0, 0])))
+        return piece.mean((1, 2, 3))
+
+    mean_over_pieces(score, corners, 256, most)
+    for axis, (length, number) in enumerate(zip(size, count, strict=True)):
+        firsts = sorted({corner[axis] for corner in seen})
+        assert len(firsts) == number and firsts[0] == 0 and (number == 1 or firsts[-1] == length - 256)
+        assert np.ptp(np.diff(firsts)) <= 1 if number > 1 else True
+    assert len(seen) == count[0] * count[1] <= most
 
 
 def test_every_pixel_counts_for_a_score() -> None:

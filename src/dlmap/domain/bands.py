@@ -10,6 +10,8 @@ from torch import Tensor
 from ..prior import DiffusionPrior
 from .protocol import repeated
 
+FILTERS, DIRECTED = 4, 2
+"""Bands of filters; those of them that tell directions apart, the last ones."""
 FAINT = 2.5
 """Noise of this root mean square, in levels of 8 bits, can hardly be seen."""
 
@@ -18,17 +20,17 @@ class Bands:
     """The prior splits the image into K bands. The state has one number a band: how far its gain moves the picture.
 
     D_k is the posterior mean of the image x at the k-th noise level, and D_0 = x. The bands are b_k = D_{k-1} - D_k:
-    what the prior takes for noise at the k-th level, but not at the level before. With ``unsharp`` there is one more,
-    b_0 = D_{K-1} - G(D_{K-1}), the band of an unsharp mask of a denoised image; G is a Gaussian filter. An image is
+    what the prior takes for noise at the k-th level, but not at the level before. With ``unsharp`` there are four more
+    before them, filters of a denoised image D_{K-1} (:func:`filtered`). An image is
 
         x + sum_k g_k b_k,   g_k = state_k / (255 rms(b_k)).
 
     A gain of -1 takes a band away. This is denoising: by Tweedie's formula, a step up the prior's log density. A gain
     above 0 raises the band. This is sharpening: a step away from the denoised image. Detail manipulation by multi-scale
     decomposition works in the same way (Farbman et al. 2008), with another filter; x - D(x) is also the gradient of RED
-    (Romano et al. 2017) [ours]. The prior keeps edges and takes faint texture for noise; b_0 treats edges and texture
-    alike, and has little noise. So it mends blur and sharpening, and no texture is painted over [ours]. Most of b_1 may
-    be noise: it is not raised above a root mean square of :data:`FAINT` levels [ours].
+    (Romano et al. 2017) [ours]. The prior keeps edges and takes faint texture for noise; the filters treat both alike,
+    and their bands have little noise. So these mend blur and sharpening, and no texture is painted over [ours]. Most of
+    b_1 may be noise: it is not raised above a root mean square of :data:`FAINT` levels [ours].
 
     The prior is called at the start only. An iteration costs no call of its network.
 
@@ -36,7 +38,7 @@ class Bands:
         prior: the diffusion model that gives the posterior means.
         levels: K noise levels, ascending (:meth:`DiffusionPrior.denoise`).
         gains: bounds of g.
-        unsharp: standard deviation of G in pixels; 0: there is no b_0, and the state has K numbers, not K + 1.
+        unsharp: standard deviation of the filters in pixels; 0: there are none, and the state has K numbers, not K + 4.
     """
 
     def __init__(
@@ -46,7 +48,8 @@ class Bands:
             prior.schedule.at_level(level)  # raises a UserError for one that the prior does not know
         self.prior, self.levels, self.gains, self.unsharp = prior, levels, gains, unsharp
         self.bands: list[Tensor] = []
-        self.speed = math.sqrt(len(levels) + (unsharp > 0))  # as if the bands were orthogonal
+        self.filters = FILTERS if unsharp else 0
+        self.speed = math.sqrt(len(levels) + self.filters)  # as if the bands were orthogonal
 
     @torch.no_grad()
     def start(self, images: Tensor) -> Tensor:
@@ -55,7 +58,7 @@ class Bands:
             finer, coarser = coarser, self.prior.denoise(images, level)
             self.bands.append(finer - coarser)
         if self.unsharp:
-            self.bands.insert(0, finer - smoothed(finer, self.unsharp))
+            self.bands = [*filtered(finer, self.unsharp), *self.bands]
         sizes = [255 * band.square().mean(dim=(1, 2, 3)).sqrt() for band in self.bands]
         self.sizes = torch.stack(sizes, dim=1)
         return torch.zeros_like(self.sizes)
@@ -64,8 +67,8 @@ class Bands:
     def statistics(self) -> Tensor:
         """Of every band, and of its mean over the channels: logarithms of the root mean square, the mean and the median
         of the absolute values, in levels of 8 bits (medians tell noise: Donoho 1995). Of D_{K-1}: logarithms of the
-        mean differences of neighbours and of the standard deviation. The mean of the image. Correlations of
-        neighbouring pixels of every band, at distances of one and two; 0 where a side has no such pixels.
+        mean differences of neighbours in four directions and of the standard deviation. The mean of the image.
+        Correlations of neighbouring pixels of every band, at distances of one and two; 0 where there are no such.
         """
         sizes, neighbours = [], []
         for band in self.bands:
@@ -77,8 +80,8 @@ class Bands:
                 length = max(0, band.shape[side] - apart)
                 product = band.narrow(side, 0, length) * band.narrow(side, band.shape[side] - length, length)
                 neighbours.append(product.mean((1, 2, 3)) / power)
-        rest = self.given - sum(self.bands[int(self.unsharp > 0) : -1])
-        sizes += [rest.diff(dim=side).abs().mean((1, 2, 3)) for side in (-1, -2)] + [rest.std((1, 2, 3))]
+        rest = self.given - sum(self.bands[self.filters : -1])
+        sizes += [step.abs().mean((1, 2, 3)) for step in differences(rest)] + [rest.std((1, 2, 3))]
         logarithms = [(255 * size).clamp_min(0.01).log() for size in sizes]
         found = torch.stack([*logarithms, self.given.mean((1, 2, 3)), *neighbours], dim=1)
         return found.nan_to_num(0.0)
@@ -91,16 +94,45 @@ class Bands:
         return image.clamp(0, 1)[:, None]
 
     def project(self, state: Tensor, row: int) -> None:
-        (low, high), sizes, finest = self.gains, self.sizes[row], int(self.unsharp > 0)
+        (low, high), sizes, finest = self.gains, self.sizes[row], self.filters
         most = high * sizes
         most[finest] = most[finest].clamp(max=(FAINT - sizes[finest]).clamp_min(0))
         state.copy_(state.clamp(low * sizes, most))
 
 
+def filtered(images: Tensor, deviation: float) -> list[Tensor]:
+    """Bands of filters, each (B, 3, H, W) like the images x. With G, a Gaussian filter of this deviation in pixels:
+
+    (1 - G) x is the band of an unsharp mask. (1 - G)^2 x is what the second step of van Cittert's deconvolution (1931)
+    adds. G_v x - G_h x and the same of the two diagonals, with Gaussian filters along lines: what is finer along one
+    direction than along the other. They turn the sharpening to the direction of a motion [ours].
+    """
+    fine = images - smoothed(images, deviation)
+    along = [filter_along(images, deviation, direction) for direction in ((1, 0), (0, 1), (1, 1), (1, -1))]
+    return [fine, fine - smoothed(fine, deviation), along[0] - along[1], along[2] - along[3]]
+
+
 def smoothed(images: Tensor, deviation: float) -> Tensor:
     """A Gaussian filter; pixels of the border are repeated. (B, 3, H, W) -> the same."""
-    reach = math.ceil(4 * deviation)
-    weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1).to(images) / deviation).square())
-    across = (weights / weights.sum()).expand(3, 1, 1, -1)
-    images = F.conv2d(F.pad(images, (reach, reach, 0, 0), "replicate"), across, groups=3)
-    return F.conv2d(F.pad(images, (0, 0, reach, reach), "replicate"), across.mT, groups=3)
+    return filter_along(filter_along(images, deviation, (0, 1)), deviation, (1, 0))
+
+
+def filter_along(images: Tensor, deviation: float, direction: tuple[int, int]) -> Tensor:
+    """A Gaussian filter of this deviation in pixels along a line, whose points are ``direction`` (y, x) apart."""
+    apart = math.hypot(*direction)
+    reach = math.ceil(4 * deviation / apart)
+    steps = torch.arange(-reach, reach + 1).to(images)
+    weights = torch.exp(-0.5 * (apart * steps / deviation).square())
+    weights = weights / weights.sum()
+    if 0 in direction:
+        line = weights[:, None] if direction[0] else weights[None]
+    else:
+        line = torch.diag(weights) if direction[0] == direction[1] else torch.diag(weights).flip(0)
+    pads = (line.shape[1] // 2,) * 2 + (line.shape[0] // 2,) * 2
+    return F.conv2d(F.pad(images, pads, "replicate"), line.expand(3, 1, -1, -1), groups=3)
+
+
+def differences(images: Tensor) -> list[Tensor]:
+    """Of neighbours: along rows, columns and both diagonals."""
+    shifted = images[..., 1:, 1:], images[..., :-1, :-1], images[..., 1:, :-1], images[..., :-1, 1:]
+    return [images.diff(dim=-1), images.diff(dim=-2), shifted[0] - shifted[1], shifted[2] - shifted[3]]
