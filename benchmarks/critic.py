@@ -95,12 +95,31 @@ def main(args: Sequence[str] | None = None) -> int:
     samples = [torch.load(path, weights_only=True) for path in parts]
     model = load_enhancer(options.config)
     (ascent,) = model.stages
-    columns = (torch.cat([sample[k] for sample in samples]) for k in range(4))
+    columns = [torch.cat([sample[k] for sample in samples]) for k in range(4)]
+    if options.earlier:
+        columns[0] = columns[0][:, KEPT_STATISTICS]
     critic = trained(*columns, ascent.levels, ascent.unsharp, probe_score(model.objective.quality))
+    if options.earlier:
+        critic = without_directions(critic)
     critic.save_pretrained(options.output / "model")
     if options.held_out:
         print(table(str(options.output / "model"), model, list_images(options.output / "held-out")))
     return 0
+
+
+KEPT_BANDS = [0, 1, 4, 5, 6]
+KEPT_STATISTICS = [*range(12), *range(24, 56), *range(64, 76)]
+"""Those of seven bands that do not describe the two bands of directions."""
+
+
+def without_directions(critic: GainCritic) -> GainCritic:
+    """The same critic for five bands: the two of directions are where they were."""
+    config = {"statistics": len(KEPT_STATISTICS), "score": critic.score}
+    found = GainCritic(critic.levels, critic.unsharp, len(KEPT_BANDS), **config)
+    weights = critic.state_dict()
+    weights["moved.weight"] = weights["moved.weight"][:, KEPT_BANDS + [7 + band for band in KEPT_BANDS]]
+    found.load_state_dict(weights)
+    return found.eval()
 
 
 @torch.no_grad()
