@@ -39,14 +39,14 @@ from tqdm import tqdm
 from dlmap import GainCritic, MAPObjective, enhance
 from dlmap.critic import probe_score
 from dlmap.domain import Bands, ColorFix, make_domain
-from dlmap.domain.bands import DIRECTED, FILTERS, smoothed
+from dlmap.domain.bands import FILTERS, smoothed
 from dlmap.quality import MSLIQEQuality
 from dlmap.run.configuration import load_enhancer
 from dlmap.run.module import MAPEnhancer
 from mslique import degrade_by, list_images, read_image, reference_quality
 
-HIGHEST = (2.0, 2.0, 1.0, 1.0, 1.0, 2.0, 1.0)
-"""Of the gains of least error: the four filters' bands and the three of the prior. The lowest is -1."""
+HIGHEST = (2.0, 2.0, 1.0, 2.0, 1.0)
+"""Of the gains of least error: the two filters' bands and the three of the prior. The lowest is -1."""
 AROUND = (0.15, 0.4, 0.8)
 """Standard deviations of gains around them."""
 AT_ONCE = 4
@@ -95,31 +95,12 @@ def main(args: Sequence[str] | None = None) -> int:
     samples = [torch.load(path, weights_only=True) for path in parts]
     model = load_enhancer(options.config)
     (ascent,) = model.stages
-    columns = [torch.cat([sample[k] for sample in samples]) for k in range(4)]
-    if options.earlier:
-        columns[0] = columns[0][:, KEPT_STATISTICS]
+    columns = (torch.cat([sample[k] for sample in samples]) for k in range(4))
     critic = trained(*columns, ascent.levels, ascent.unsharp, probe_score(model.objective.quality))
-    if options.earlier:
-        critic = without_directions(critic)
     critic.save_pretrained(options.output / "model")
     if options.held_out:
         print(table(str(options.output / "model"), model, list_images(options.output / "held-out")))
     return 0
-
-
-KEPT_BANDS = [0, 1, 4, 5, 6]
-KEPT_STATISTICS = [*range(12), *range(24, 56), *range(64, 76)]
-"""Those of seven bands that do not describe the two bands of directions."""
-
-
-def without_directions(critic: GainCritic) -> GainCritic:
-    """The same critic for five bands: the two of directions are where they were."""
-    config = {"statistics": len(KEPT_STATISTICS), "score": critic.score}
-    found = GainCritic(critic.levels, critic.unsharp, len(KEPT_BANDS), **config)
-    weights = critic.state_dict()
-    weights["moved.weight"] = weights["moved.weight"][:, KEPT_BANDS + [7 + band for band in KEPT_BANDS]]
-    found.load_state_dict(weights)
-    return found.eval()
 
 
 @torch.no_grad()
@@ -240,12 +221,10 @@ def errors_of(images: Tensor, originals: Tensor, bands: Sequence[Tensor]) -> Err
 
 
 def proposed(near: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Gains (8, K): four around those of least error (K,), four at random. Half of them are alike in all directions."""
+    """Gains (8, K): four around those of least error (K,), four at random."""
     around = near + rng.normal(size=(4, len(near))) * rng.choice(AROUND, size=(4, 1))
     at_random = random_gains(len(near) - FILTERS, rng)[1:]
-    gains = np.concatenate([around, rng.permutation(at_random)[:4]])
-    gains[::2, FILTERS - DIRECTED : FILTERS] = 0
-    return gains
+    return np.concatenate([around, rng.permutation(at_random)[:4]])
 
 
 def trained(

@@ -32,7 +32,7 @@ from tqdm import tqdm
 
 from dlmap import DiffusionPrior
 from dlmap.domain import Bands
-from dlmap.domain.bands import DIRECTED, FILTERS
+from dlmap.domain.bands import FILTERS
 from mslique import MSLIQE, degrade, degrade_by, fidelity_loss, list_images, read_image, reference_quality
 from mslique.data.crops import clean_crop, varied
 from mslique.views import MultiScaleViews
@@ -216,15 +216,10 @@ def random_gains(count: int, rng: Generator) -> np.ndarray:
     for _ in range(4):
         cut, raised = rng.uniform(-0.5, count), rng.uniform(-0.3, 1.8)
         of_prior = raised - (1 + raised) * np.clip(cut - band, 0, 1) + rng.normal(0, 0.25, count)
-        rows.append(np.append(rng.integers(2, size=FILTERS) * of_filters(0.8, 1.5, rng), of_prior))
-    rows.append(np.append(of_filters(1, 2, rng), rng.normal(0, 0.1, count)))
+        rows.append(np.append(rng.integers(2, size=FILTERS) * rng.uniform(-0.8, 1.5, FILTERS), of_prior))
+    rows.append(np.append(rng.uniform(-1, 2, FILTERS), rng.normal(0, 0.1, count)))
     rows += [rng.uniform(-1, 1.8, FILTERS + count), rng.normal(0, 0.4, FILTERS + count)]
     return np.stack(rows)
-
-
-def of_filters(low: float, high: float, rng: Generator) -> np.ndarray:
-    """Gains from -low to high; those of directions are as often negative as positive."""
-    return np.append(rng.uniform(-low, high, FILTERS - DIRECTED), rng.normal(0, 0.5, DIRECTED))
 
 
 def taught(model: MSLIQE, images: Tensor, labels: Tensor, options: argparse.Namespace) -> MSLIQE:

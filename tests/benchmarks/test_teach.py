@@ -26,12 +26,12 @@ def clean() -> torch.Tensor:
 
 def test_the_first_gains_are_none() -> None:
     gains = np.stack([teach.random_gains(3, default_rng(seed)) for seed in range(20)])
-    assert gains.shape == (20, teach.VERSIONS, 7) and (gains[:, 0] == 0).all() and (gains[:, 1:] != 0).any(-1).all()
+    assert gains.shape == (20, teach.VERSIONS, 5) and (gains[:, 0] == 0).all() and (gains[:, 1:] != 0).any(-1).all()
 
 
 def test_gains_beyond_their_bounds_are_those_at_the_bounds() -> None:
     made = teach.of_gains(clean(), prior(), (0.05, 0.12, 0.35), 1.5)
-    beyond, bounds, within = ([a, 0, 0, b, c, -a, 0] for a, b, c in ((5.0, -3.0, -4.0), (2.5, -1, -1), (2.4, -1, -1)))
+    beyond, bounds, within = [5.0, 0, -3.0, 9.0, -4.0], [2.5, 0, -1, 2.5, -1], [2.4, 0, -1, 2.5, -1]
     assert torch.equal(made(np.array([beyond])), made(np.array([bounds])))
     assert not torch.equal(made(np.array([within])), made(np.array([bounds])))
 

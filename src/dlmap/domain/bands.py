@@ -10,8 +10,8 @@ from torch import Tensor
 from ..prior import DiffusionPrior
 from .protocol import repeated
 
-FILTERS, DIRECTED = 4, 2
-"""Bands of filters; those of them that tell directions apart, the last ones."""
+FILTERS = 2
+"""Bands of filters."""
 FAINT = 2.5
 """Noise of this root mean square, in levels of 8 bits, can hardly be seen."""
 
@@ -20,7 +20,7 @@ class Bands:
     """The prior splits the image into K bands. The state has one number a band: how far its gain moves the picture.
 
     D_k is the posterior mean of the image x at the k-th noise level, and D_0 = x. The bands are b_k = D_{k-1} - D_k:
-    what the prior takes for noise at the k-th level, but not at the level before. With ``unsharp`` there are four more
+    what the prior takes for noise at the k-th level, but not at the level before. With ``unsharp`` there are two more
     before them, filters of a denoised image D_{K-1} (:func:`filtered`). An image is
 
         x + sum_k g_k b_k,   g_k = state_k / (255 rms(b_k)).
@@ -38,7 +38,7 @@ class Bands:
         prior: the diffusion model that gives the posterior means.
         levels: K noise levels, ascending (:meth:`DiffusionPrior.denoise`).
         gains: bounds of g.
-        unsharp: standard deviation of the filters in pixels; 0: there are none, and the state has K numbers, not K + 4.
+        unsharp: standard deviation of the filters in pixels; 0: there are none, and the state has K numbers, not K + 2.
     """
 
     def __init__(
@@ -101,35 +101,22 @@ class Bands:
 
 
 def filtered(images: Tensor, deviation: float) -> list[Tensor]:
-    """Bands of filters, each (B, 3, H, W) like the images x. With G, a Gaussian filter of this deviation in pixels:
+    """Two bands, each (B, 3, H, W) like the images x. With G, a Gaussian filter of this deviation in pixels:
 
     (1 - G) x is the band of an unsharp mask. (1 - G)^2 x is what the second step of van Cittert's deconvolution (1931)
-    adds. G_v x - G_h x and the same of the two diagonals, with Gaussian filters along lines: what is finer along one
-    direction than along the other. They turn the sharpening to the direction of a motion [ours].
+    adds.
     """
     fine = images - smoothed(images, deviation)
-    along = [filter_along(images, deviation, direction) for direction in ((1, 0), (0, 1), (1, 1), (1, -1))]
-    return [fine, fine - smoothed(fine, deviation), along[0] - along[1], along[2] - along[3]]
+    return [fine, fine - smoothed(fine, deviation)]
 
 
 def smoothed(images: Tensor, deviation: float) -> Tensor:
     """A Gaussian filter; pixels of the border are repeated. (B, 3, H, W) -> the same."""
-    return filter_along(filter_along(images, deviation, (0, 1)), deviation, (1, 0))
-
-
-def filter_along(images: Tensor, deviation: float, direction: tuple[int, int]) -> Tensor:
-    """A Gaussian filter of this deviation in pixels along a line, whose points are ``direction`` (y, x) apart."""
-    apart = math.hypot(*direction)
-    reach = math.ceil(4 * deviation / apart)
-    steps = torch.arange(-reach, reach + 1).to(images)
-    weights = torch.exp(-0.5 * (apart * steps / deviation).square())
-    weights = weights / weights.sum()
-    if 0 in direction:
-        line = weights[:, None] if direction[0] else weights[None]
-    else:
-        line = torch.diag(weights) if direction[0] == direction[1] else torch.diag(weights).flip(0)
-    pads = (line.shape[1] // 2,) * 2 + (line.shape[0] // 2,) * 2
-    return F.conv2d(F.pad(images, pads, "replicate"), line.expand(3, 1, -1, -1), groups=3)
+    reach = math.ceil(4 * deviation)
+    weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1).to(images) / deviation).square())
+    across = (weights / weights.sum()).expand(3, 1, 1, -1)
+    images = F.conv2d(F.pad(images, (reach, reach, 0, 0), "replicate"), across, groups=3)
+    return F.conv2d(F.pad(images, (0, 0, reach, reach), "replicate"), across.mT, groups=3)
 
 
 def differences(images: Tensor) -> list[Tensor]:
