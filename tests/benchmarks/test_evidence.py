@@ -86,6 +86,7 @@ def test_the_command_goes_on_where_it_was_ended(tmp_path: Path, capsys: pytest.C
     arguments = config["model"]["init_args"]
     arguments["prior"]["init_args"] |= {"path": str(tmp_path / "prior"), "num_steps": 2}
     arguments["objective"]["init_args"]["quality"]["init_args"] |= {"model": str(tmp_path / "quality")}
+    arguments["objective"]["init_args"]["critic"] = None
     arguments["ascent"]["iterations"] = 1
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     command = [*[str(tmp_path / "in")] * 3, str(tmp_path / "out"), "--quick", f"--configs={tmp_path / 'config.yaml'}"]

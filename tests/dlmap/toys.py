@@ -29,6 +29,8 @@ from mslique import MSLIQE, lightning_cli
 CONFIG = Path(__file__).parents[2] / "configs" / "dlmap" / "published_tiny.yaml"
 
 
+NO_CRITIC = "--model.objective.critic=null"
+"""With the default configuration: its critic refuses another quality model."""
 IN_STAGES = (
     '--model.ascent=[{"domain": "bands", "levels": [0.05, 0.2], "radius": 2, "iterations": 2, "target": 1000},'
     ' {"iterations": 1, "target": 1000}]'

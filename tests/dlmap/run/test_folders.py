@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor
-from toys import photos, predict, rows_of
+from toys import NO_CRITIC, photos, predict, rows_of
 
 from dlmap.fidelity import NLPD
 from dlmap.run import module, writer
@@ -202,7 +202,7 @@ def test_report_can_be_written_again(
     from dlmap import cli
 
     out = tmp_path / "out"
-    assert cli.main(["enhance", str(folder), str(out), "--limit", "2", *models]) == 0
+    assert cli.main(["enhance", str(folder), str(out), "--limit", "2", *models, NO_CRITIC]) == 0
     first = (out / "report.html").read_bytes()
     (out / "report.html").unlink()
     assert cli.main(["report", str(out)]) == 0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from toys import CONFIG, IN_STAGES, predict, rows_of
+from toys import CONFIG, IN_STAGES, NO_CRITIC, predict, rows_of
 
 from dlmap import cli
 from dlmap.run import writer
@@ -108,7 +108,7 @@ def test_an_error_of_a_picture_s_writer_costs_that_photograph_alone(
 
 
 def test_the_short_form_and_a_single_file(folder: Path, tmp_path: Path, models: list[str]) -> None:
-    assert cli.main(["enhance", str(folder / "sub" / "c.png"), str(tmp_path / "out"), *models]) == 0
+    assert cli.main(["enhance", str(folder / "sub" / "c.png"), str(tmp_path / "out"), *models, NO_CRITIC]) == 0
     assert [row["file"] for row in read_csv(tmp_path / "out" / "results.csv")] == ["c.png"]
 
 
