@@ -126,7 +126,8 @@ class Recorder(nn.Module):
 
     def forward(self, images: Tensor, reference: Tensor) -> Terms:
         terms: Terms = self.objective(images, reference)
-        self.seen.append((images.detach(), terms.quality.detach(), terms.value.detach()))
+        kept = images.detach().clone()  # a single image may be a view of its state, which moves on
+        self.seen.append((kept, terms.quality.detach(), terms.value.detach()))
         return terms
 
 

@@ -14,6 +14,7 @@ from judges import NIQE, color_shift
 from scipy.stats import bootstrap
 from toys import photos, save_prior, save_quality
 
+from dlmap import MSE, MAPObjective
 from dlmap.run.pictures import save_png
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +27,19 @@ def test_a_trace_is_cut_where_it_says() -> None:
     assert trace.final(target=60) == 1  # the best by objective until the target is reached
     assert trace.at_score(25) == 1 and trace.at_score(96) is None
     assert trace.at_drift(2.5) == 1 and trace.at_drift(9) == 4 and trace.at_drift(0.5) == 0
+
+
+class Brightness(torch.nn.Module):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return 100 * images.mean((1, 2, 3))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_trace_keeps_every_step_of_an_ascent(count: int) -> None:
+    objective = MAPObjective(Brightness(), MSE(), fidelity_weight=0.0)
+    for trace in evidence.traced(photos(count, 16, 16), objective, evidence.PIXEL_STEPS):
+        torch.testing.assert_close(Brightness()(trace.images), trace.quality)
+        assert trace.drift[0] == 0 and (trace.drift.diff() > 0).all()
 
 
 def test_intervals_are_those_of_a_bootstrap_over_photographs() -> None:
