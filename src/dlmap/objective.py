@@ -49,8 +49,7 @@ class MAPObjective(nn.Module):
             if not 0 <= weight < math.inf:
                 raise UserError(f"objective.{name} must be at least 0 and finite, got {weight}")
         self.quality_weight, self.fidelity_weight = quality_weight, fidelity_weight
-        none = critic is None or critic == "None"  # which jsonargparse makes of a null on the command line
-        self.critic = None if none else GainCritic.from_pretrained(str(critic)).requires_grad_(False)
+        self.critic = None if critic is None else GainCritic.from_pretrained(critic).requires_grad_(False)
         if self.critic is not None:
             self.critic.check_quality(quality)
 

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import yaml
+from jsonargparse import get_loader, set_loader
 from lightning import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
@@ -26,6 +28,8 @@ from .sentences import user_error as user_error
 
 CHATTER = ("\N{ELECTRIC LIGHT BULB} Tip", "GPU available", "TPU available")
 """The beginnings of Lightning's messages that are of no use to the user of this command."""
+READ_YAML = get_loader("yaml")
+"""That of jsonargparse."""
 RETIRED = ("zero_mean_stem",)
 """Options of the modules in earlier versions. Checkpoints of those versions have them, and still load."""
 
@@ -146,6 +150,7 @@ def parse(args: Sequence[str]) -> dict[str, Any]:
 def _parsed(kind: type[_CLI], args: Sequence[str] | None) -> _CLI:
     _quieten()
     restrict_classes()
+    set_loader("yaml", _value, (yaml.YAMLError,))
     try:
         with only_weights():
             return kind(
@@ -159,6 +164,11 @@ def _parsed(kind: type[_CLI], args: Sequence[str] | None) -> _CLI:
             )
     except UnicodeDecodeError as reason:
         raise UserError(f"--config is not a text in UTF-8 ({reason}): give a YAML file") from reason
+
+
+def _value(text: str) -> Any:
+    """Of a text in YAML. What jsonargparse passes on to an option within an option is ``None`` where it was null."""
+    return None if text == "None" else READ_YAML(text)
 
 
 def _located(args: Sequence[str]) -> list[str]:

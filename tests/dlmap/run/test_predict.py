@@ -112,6 +112,16 @@ def test_the_short_form_and_a_single_file(folder: Path, tmp_path: Path, models: 
     assert [row["file"] for row in read_csv(tmp_path / "out" / "results.csv")] == ["c.png"]
 
 
+def test_null_on_the_command_line_is_none_within_a_model_too(capsys: pytest.CaptureFixture[str]) -> None:
+    nulls = ["--model.prior.tile", "null", "--model.objective.critic=null", "--model.objective.quality.piece", "null"]
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["enhance", "photos", "out", *nulls, "--print_config"])
+    model = yaml.safe_load(capsys.readouterr().out)["model"]["init_args"]
+    objective = model["objective"]["init_args"]
+    assert model["prior"]["init_args"]["tile"] is None
+    assert objective["critic"] is None and objective["quality"]["init_args"]["piece"] is None
+
+
 def test_rows_and_report_tell_stages_apart(folder: Path, tmp_path: Path, models: list[str]) -> None:
     assert predict(folder, tmp_path, *models, IN_STAGES) == 0
     for row in read_csv(tmp_path / "results.csv"):
